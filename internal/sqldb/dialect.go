@@ -1,0 +1,65 @@
+package sqldb
+
+import (
+	"regexp"
+	"time"
+)
+
+// Dialect is one of the two databases.
+type Dialect int
+
+// The dialects.
+const (
+	SQLite Dialect = iota
+	Postgres
+)
+
+func (d Dialect) String() string {
+	if d == Postgres {
+		return "postgres"
+	}
+	return "sqlite"
+}
+
+var placeholder = regexp.MustCompile(`\$(\d+)`)
+
+// SQL adapts a query written with $1 placeholders. Call it once, at construction.
+func (d Dialect) SQL(query string) string {
+	if d == Postgres {
+		return query
+	}
+	return placeholder.ReplaceAllString(query, "?$1")
+}
+
+// SkipLocked is the clause that lets concurrent claimers pass each other's rows. SQLite needs none: its
+// writers take turns.
+func (d Dialect) SkipLocked() string {
+	if d == Postgres {
+		return " FOR UPDATE SKIP LOCKED"
+	}
+	return ""
+}
+
+// ForUpdate is the clause that locks the rows read until the transaction ends.
+func (d Dialect) ForUpdate() string {
+	if d == Postgres {
+		return " FOR UPDATE"
+	}
+	return ""
+}
+
+// Micros is how an instant is stored; the zero time is 0.
+func Micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// Time reads an instant stored by [Micros], in UTC.
+func Time(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}

@@ -1,0 +1,12 @@
+package deployment
+
+import "errors"
+
+// Errors that drivers wrap and callers match with errors.Is.
+var (
+	ErrNotFound = errors.New("deployment not found")
+	// ErrStale is a route of an older generation than the one stored.
+	ErrStale = errors.New("a newer generation is published")
+	// ErrInvalid is a value that breaks a rule; the message names the field and the limit.
+	ErrInvalid = errors.New("deployment is not valid")
+)
