@@ -1,0 +1,67 @@
+# `make` prints what there is to do.
+
+GO            ?= go
+GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+LISTEN        ?= 127.0.0.1:8787
+BENCHTIME     ?= 2s
+PKG           ?= ./...
+# The race detector needs a C compiler; without one the tests run all the same.
+RACE          := $(shell command -v cc >/dev/null 2>&1 && echo -race)
+SKIPS         := $(CURDIR)/.cache/skipped-tests
+
+export GOFLAGS := -buildvcs=false $(GOFLAGS)
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z\/-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build vibed, vibectl and sandboxd into bin/ (pure Go, no C compiler needed)
+	CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/vibed ./cmd/vibectl ./cmd/sandboxd
+
+.PHONY: run
+run: build ## Start every role on one SQLite file and preview the example app (LISTEN=127.0.0.1:8787)
+	@LISTEN=$(LISTEN) exec bin/vibed --run examples/hello
+
+.PHONY: test
+test: ## Run all tests; says what was skipped and why. REQUIRE_BACKENDS=1 turns a skip for want of a back end into a failure
+	@mkdir -p $(dir $(SKIPS)) && : > $(SKIPS)
+	@status=0; TESTENV_SKIPS=$(SKIPS) $(GO) test $(RACE) -timeout 30m $(PKG) || status=$$?; \
+	if [ -s $(SKIPS) ]; then echo; echo "skipped:"; sort -u $(SKIPS) | sed 's/^/  /'; else echo "skipped: nothing for want of a back end"; fi; \
+	exit $$status
+
+.PHONY: test/short
+test/short: ## Run the tests that need no other program and take seconds
+	$(GO) test -short $(PKG)
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (default 20s) each
+	@for pkg in $$($(GO) list ./...); do for target in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz || true); do \
+		echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-20s} $$pkg || exit 1; done; done
+
+.PHONY: bench
+bench: build ## Run every benchmark beside what a user would pick instead (BENCHTIME=2s); see docs/benchmarks.md
+	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -timeout 60m $(PKG)
+
+.PHONY: bench/smoke
+bench/smoke: ## Run each benchmark once, so that they keep working
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m $(PKG)
+
+.PHONY: lint
+lint: ## Check format and lint rules
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt wants to change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: generate
+generate: ## Write generated files again: schemas/gen, the topic list for Terraform, the embedded schedules
+	$(GO) run ./cmd/schemagen
+
+.PHONY: verify
+verify: ## Fail if a generated file is not what `make generate` writes, or go.mod is not tidy
+	$(GO) run ./cmd/schemagen --check
+	$(GO) mod tidy -diff
+
+.PHONY: clean
+clean: ## Remove what build and run left: bin/, data/, .cache/
+	rm -rf bin data .cache
