@@ -11,6 +11,8 @@ var (
 	ErrTransition = errors.New("sandbox state does not allow this")
 	// ErrInvalid is a spec or a record that breaks a rule; the message names the field and the limit.
 	ErrInvalid = errors.New("sandbox is not valid")
+	// ErrGone is a generation that was deleted: nothing of it is started again.
+	ErrGone = errors.New("sandbox generation was deleted")
 	// ErrUnavailable is a runtime that cannot take work now; trying again later is right.
 	ErrUnavailable = errors.New("sandbox runtime is not available")
 )

@@ -5,8 +5,8 @@ import "time"
 // State is where a sandbox is in its life.
 type State string
 
-// The states, in order. Within one fence a record moves only forward; from any state but Deleted it can
-// move to Failed or Stopping. A new generation (fence + 1) starts again at Requested.
+// The states, in order. Within one fence a record moves only along the arrows of the package's picture; a new
+// generation (fence + 1) starts again at Requested. See [CanMove].
 const (
 	Requested State = "requested" // accepted, nothing started
 	Building  State = "building"  // a build with this fence was triggered
