@@ -1,0 +1,30 @@
+// Package deployment is the table of what runs where: deployed apps by name, and preview routes by sandbox.
+//
+// # Who uses it
+//
+// Workers write through a [Table]; the router holds its [Lookup] side and can only read. Several processes
+// may hold a Table over one database.
+//
+// # Generations
+//
+// A preview route belongs to one generation of a sandbox, its fence. Messages are delivered more than once
+// and out of order, so the order of calls means nothing and the fence decides:
+//
+//	absent ── PutPreview(n) ──▶ published n ── PutPreview(m > n) ──▶ published m
+//	   │                            │
+//	   └── WithdrawPreview(n) ──▶ withdrawn n ── PutPreview(m > n) ──▶ published m
+//
+// | Call | When | Result |
+// |---|---|---|
+// | PutPreview(n) | published m > n, or withdrawn m ≥ n | [ErrStale], nothing changes |
+// | PutPreview(n) | published n with the same token | nil; a new endpoint replaces the old one |
+// | PutPreview(n) | published n with another token | [ErrStale]: a generation has one token for its whole life |
+// | WithdrawPreview(n) | published m > n | nil, the route stays |
+// | WithdrawPreview(n) | absent | nil, and n can never be published later |
+//
+// # Freshness
+//
+// What a [Table] returns is at most [Options.Fresh] old (one second by default) and never older than a write
+// that was made through the same Table and has returned. When the database does not answer, lookups fail:
+// serving an old route longer would keep a withdrawn token alive.
+package deployment
