@@ -1,6 +1,15 @@
 package events
 
-import "context"
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+)
 
 // Publisher publishes messages. [Bus] is one; workers and doors hold this narrow view.
 type Publisher interface {
@@ -22,3 +31,69 @@ type Handler func(ctx context.Context, m Message) error
 // BatchHandler handles a run of messages of one key, in order. A nil error acknowledges all of them; a
 // [BatchError] says it for each; any other error applies to all.
 type BatchHandler func(ctx context.Context, key string, run []Message) error
+
+// Options configure a [Bus]. The zero value works.
+type Options struct {
+	// Source is the CloudEvents source of messages that name none. Defaults to "vibesdk-gcp".
+	Source string
+	// DrainTimeout is how long handlers may go on after the context of Consume ended; then their context is
+	// cancelled with [ErrDraining]. A handler that ignores that is abandoned a second later. Defaults to 8 s,
+	// inside the 10 s that Cloud Run gives.
+	DrainTimeout time.Duration
+	// Logger gets one record for each delivery, payloads excluded: debug when it went well, warn when it is
+	// tried again, error when it was parked. Defaults to slog.Default().
+	Logger *slog.Logger
+	// TracerProvider and MeterProvider default to the global ones.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
+}
+
+// Bus publishes and consumes messages through a [Driver]. It is safe for concurrent use.
+type Bus struct {
+	driver  Driver
+	source  string
+	drain   time.Duration
+	log     *slog.Logger
+	tracer  trace.Tracer
+	metrics *metrics
+	closed  atomic.Bool
+}
+
+// New makes a bus that owns d: [Bus.Close] closes it.
+func New(d Driver, o Options) *Bus {
+	if o.Source == "" {
+		o.Source = "vibesdk-gcp"
+	}
+	if o.DrainTimeout <= 0 {
+		o.DrainTimeout = 8 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.TracerProvider == nil {
+		o.TracerProvider = otel.GetTracerProvider()
+	}
+	if o.MeterProvider == nil {
+		o.MeterProvider = otel.GetMeterProvider()
+	}
+	return &Bus{
+		driver:  d,
+		source:  o.Source,
+		drain:   o.DrainTimeout,
+		log:     o.Logger,
+		tracer:  o.TracerProvider.Tracer(scope),
+		metrics: newMetrics(o.MeterProvider, o.Logger),
+	}
+}
+
+// scope names the instrumentation of this package.
+const scope = "vibesdk-gcp/events"
+
+// Close closes the driver. Call it after every Consume returned. Publish and Consume then fail with [ErrClosed].
+// Close twice is nil.
+func (b *Bus) Close() error {
+	if b.closed.Swap(true) {
+		return nil
+	}
+	return b.driver.Close()
+}
