@@ -24,7 +24,7 @@ CREATE TABLE sandboxes (
     active_at      INTEGER NOT NULL,
     expires_at     INTEGER NOT NULL,
     ended_at       INTEGER NOT NULL
-) WITHOUT ROWID;
+);
 
 -- Sweeps look at what lives; what has ended only grows.
 CREATE INDEX sandboxes_live ON sandboxes (id) WHERE state NOT IN ('deleted', 'failed');
