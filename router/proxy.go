@@ -1,0 +1,137 @@
+package router
+
+import (
+	"context"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+
+	"vibesdk-gcp/platform/deployment"
+)
+
+// exchange is one request on its way to an upstream and back.
+type exchange struct {
+	router    *Router
+	kind      site
+	name      string // sandbox id or app name
+	pulse     *pulse // nil: nobody listens
+	upstream  *url.URL
+	websocket bool
+
+	client *http.Request
+	w      http.ResponseWriter
+	upload *upload
+	ctx    context.Context
+	cancel context.CancelFunc
+	loose  func() bool // undoes endWithRouter
+}
+
+func (x *exchange) serve(w http.ResponseWriter, r *http.Request, endpoint string) {
+	x.client, x.w, x.websocket = r, w, isWebSocket(r)
+	upstream, err := deployment.ParseEndpoint(endpoint)
+	if err != nil {
+		x.fail(w, r, err)
+		return
+	}
+	x.upstream = upstream
+	x.ctx, x.cancel = context.WithCancel(r.Context())
+	defer x.finish()
+	out := r.WithContext(x.ctx)
+	if r.ContentLength != 0 {
+		x.upload = &upload{ReadCloser: r.Body, pulse: x.pulse}
+		out.Body = x.upload
+	}
+
+	x.pulse.touch()
+	if x.websocket {
+		x.endWithRouter()
+	} else {
+		r.Header.Del("Upgrade") // any other protocol would get past the rules for requests
+	}
+	proxy := httputil.ReverseProxy{
+		Rewrite: x.rewrite, ModifyResponse: x.modify, ErrorHandler: x.fail,
+		Transport: x.router.transport, BufferPool: x.router.buffers, ErrorLog: x.router.silence,
+	}
+	proxy.ServeHTTP(w, out)
+}
+
+// finish runs also when ReverseProxy panics to break the client's connection.
+func (x *exchange) finish() {
+	if !x.websocket { // how long one was open says nothing about use
+		x.pulse.touch()
+	}
+	if x.loose != nil {
+		x.loose()
+	}
+	x.cancel()
+}
+
+// endWithRouter makes Close end this exchange.
+func (x *exchange) endWithRouter() { x.loose = context.AfterFunc(x.router.life, x.cancel) }
+
+func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
+	out := pr.Out
+	out.Host = "" // the upstream's own
+	out.URL.Scheme, out.URL.Host = x.upstream.Scheme, x.upstream.Host
+	out.URL.User = nil // would become an Authorization header
+	// ReverseProxy drops what it cannot parse of the query; it means something to the app.
+	out.URL.RawQuery = pr.In.URL.RawQuery
+	if x.kind == previewSite {
+		previewRequest(pr, x.name, x.scheme(), x.websocket)
+	} else {
+		appRequest(pr, x.scheme())
+	}
+}
+
+func (x *exchange) scheme() string {
+	switch {
+	case x.router.scheme != "":
+		return x.router.scheme
+	case x.client.TLS != nil:
+		return "https"
+	}
+	return "http"
+}
+
+func (x *exchange) modify(res *http.Response) error {
+	x.follow(res)
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	if _, ok := res.Header["Content-Type"]; !ok {
+		x.w.Header()["Content-Type"] = nil // or the server would guess one
+	}
+	kind := "dispatcher"
+	if x.kind == previewSite {
+		kind = "sandbox"
+		if res.StatusCode == http.StatusInternalServerError {
+			kind = "sandbox-error"
+		}
+	}
+	x.router.mark(res.Header, kind, x.client.Header.Get("Origin"))
+	return nil
+}
+
+// fail answers when the upstream did not.
+func (x *exchange) fail(w http.ResponseWriter, _ *http.Request, err error) {
+	switch {
+	case x.upload != nil && x.upload.broken.Load():
+		reply(w, http.StatusBadRequest, "Bad request body")
+	case x.kind == previewSite:
+		x.router.failed(x.client, "proxy to preview", "sandbox", x.name, err)
+		x.router.mark(w.Header(), "sandbox-error", x.client.Header.Get("Origin"))
+		reply(w, http.StatusInternalServerError, routingErrorText)
+	default:
+		x.router.failed(x.client, "proxy to app", "app", x.name, err)
+		reply(w, http.StatusInternalServerError, appErrorText)
+	}
+}
+
+// lost hears of an upstream that ended within a response. The client sees its connection break.
+func (x *exchange) lost(err error) {
+	key := "app"
+	if x.kind == previewSite {
+		key = "sandbox"
+	}
+	x.router.failed(x.client, "read response", key, x.name, err)
+}

@@ -1,0 +1,180 @@
+package router
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"vibesdk-gcp/platform/deployment"
+)
+
+// Options say what a [Router] serves. PreviewDomain and Lookup are required.
+type Options struct {
+	// Domain is the parent of app hosts, for example "localhost"; empty serves no apps. It must not lie
+	// within PreviewDomain.
+	Domain string
+	// PreviewDomain is the parent of preview hosts, for example "preview.localhost".
+	PreviewDomain string
+	Lookup        deployment.Lookup
+	// Activity hears of traffic to previews. Defaults to nobody.
+	Activity Activity
+	// Scheme is how browsers reach the router: "http" or "https". Empty means by the connection, which is wrong
+	// behind a load balancer that ends TLS.
+	Scheme string
+	// AllowedOrigins may read the answers across origins, for example "https://build.example.com".
+	AllowedOrigins []string
+	// DevOrigins allows http://localhost on every port as well.
+	DevOrigins bool
+	// HeaderTimeout bounds the wait for an upstream's response headers. Defaults to 5 min: a development server
+	// may compile on the first request.
+	HeaderTimeout time.Duration
+	// Logger defaults to slog.Default. Tokens are never logged.
+	Logger *slog.Logger
+	// Now defaults to time.Now.
+	Now func() time.Time
+}
+
+// Router is an [http.Handler] for all hosts that [Router.Match] accepts. It is safe for concurrent use.
+type Router struct {
+	domains    domains
+	lookup     deployment.Lookup
+	activity   Activity
+	scheme     string
+	origins    map[string]bool
+	devOrigins bool
+	logger     *slog.Logger
+	now        func() time.Time
+
+	transport *http.Transport
+	buffers   *bufferPool
+	silence   *log.Logger
+	life      context.Context // ends with Close
+	end       context.CancelFunc
+}
+
+// New returns a Router, or an error that names the faulty option.
+func New(o Options) (*Router, error) {
+	d, err := newDomains(o.Domain, o.PreviewDomain)
+	if err != nil {
+		return nil, err
+	}
+	if o.Lookup == nil {
+		return nil, errors.New("lookup must be set")
+	}
+	if o.Scheme != "" && o.Scheme != "http" && o.Scheme != "https" {
+		return nil, errors.New("scheme must be http, https or empty")
+	}
+	if o.HeaderTimeout <= 0 {
+		o.HeaderTimeout = 5 * time.Minute
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	rt := &Router{
+		domains: d, lookup: o.Lookup, activity: o.Activity, scheme: o.Scheme, devOrigins: o.DevOrigins,
+		origins: map[string]bool{}, logger: o.Logger, now: o.Now,
+		transport: newTransport(o.HeaderTimeout), buffers: newBufferPool(),
+		// What ReverseProxy would print lacks the sandbox; the wrappers around it log the same events with it.
+		silence: log.New(io.Discard, "", 0),
+	}
+	for _, origin := range o.AllowedOrigins {
+		rt.origins[strings.ToLower(strings.TrimSuffix(origin, "/"))] = true
+	}
+	rt.life, rt.end = context.WithCancel(context.Background())
+	return rt, nil
+}
+
+// Close ends WebSockets and event streams and closes idle connections. Other requests, also new ones, are
+// served on.
+func (rt *Router) Close() error {
+	rt.end()
+	rt.transport.CloseIdleConnections()
+	return nil
+}
+
+// Match reports whether a Host header, with or without port and in any letter case, belongs to the router. The two
+// domains' own names: the preview domain does, the app domain does not.
+func (rt *Router) Match(host string) bool {
+	kind, _ := rt.domains.match(host)
+	return kind != elsewhere
+}
+
+// ServeHTTP routes a request by its host.
+func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	kind, label := rt.domains.match(r.Host)
+	switch {
+	case kind == elsewhere || isControl(r.URL.Path):
+		reply(w, http.StatusNotFound, notFoundText)
+	case r.Method == http.MethodConnect:
+		reply(w, http.StatusMethodNotAllowed, "Method not allowed")
+	case r.URL.Opaque != "" || r.URL.Path != "" && r.URL.Path[0] != '/':
+		reply(w, http.StatusBadRequest, "Bad request") // a target that is no path could mean another thing upstream
+	case kind == previewSite:
+		rt.servePreview(w, r, label)
+	default:
+		rt.serveApp(w, r, label)
+	}
+}
+
+// noToken stands in for the token of a preview that is not there: comparing takes as long, and never succeeds.
+const noToken = "----------------"
+
+func (rt *Router) servePreview(w http.ResponseWriter, r *http.Request, label string) {
+	id, token, ok := parsePreviewLabel(label)
+	if !ok {
+		reply(w, http.StatusNotFound, notFoundText)
+		return
+	}
+	p, err := rt.lookup.Preview(r.Context(), id)
+	if errors.Is(err, deployment.ErrNotFound) {
+		p.Token, err = noToken, nil
+	}
+	if err != nil {
+		rt.failed(r, "look up preview", "sandbox", id, err)
+		reply(w, http.StatusInternalServerError, routingErrorText)
+		return
+	}
+	if subtle.ConstantTimeCompare([]byte(p.Token), []byte(token)) != 1 {
+		reply(w, http.StatusNotFound, notFoundText)
+		return
+	}
+	x := &exchange{router: rt, kind: previewSite, name: id}
+	if rt.activity != nil {
+		x.pulse = &pulse{sandboxID: id, to: rt.activity, now: rt.now}
+	}
+	x.serve(w, r, p.Endpoint)
+}
+
+func (rt *Router) serveApp(w http.ResponseWriter, r *http.Request, name string) {
+	a, err := rt.lookup.App(r.Context(), name)
+	if errors.Is(err, deployment.ErrNotFound) {
+		reply(w, http.StatusNotFound, appUnavailableText)
+		return
+	}
+	if err == nil && a.Target == deployment.TargetCloudflare {
+		err = errors.New("apps on Cloudflare are served by its own dispatcher, not by this router")
+	}
+	if err != nil {
+		rt.failed(r, "look up app", "app", name, err)
+		reply(w, http.StatusInternalServerError, appErrorText)
+		return
+	}
+	x := &exchange{router: rt, kind: appSite, name: name}
+	x.serve(w, r, a.Endpoint)
+}
+
+// failed logs, unless the client has left, which fails everything done for it.
+func (rt *Router) failed(r *http.Request, what, key, name string, err error) {
+	if r.Context().Err() == nil {
+		rt.logger.WarnContext(r.Context(), what+" failed", key, name, "error", err)
+	}
+}
