@@ -1,10 +1,9 @@
 package schemas
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -19,7 +18,8 @@ func readMessage(data []byte, m protoreflect.Message, at string, wrong *faults) 
 	}
 	fields := m.Descriptor().Fields()
 	seen := map[protoreflect.FieldNumber]bool{}
-	eachMember(data, func(name string, value json.RawMessage) {
+	eachMember(data, func(key, value []byte) {
+		name := unquote(key)
 		fd := fields.ByJSONName(name)
 		if fd == nil {
 			fd = fields.ByTextName(name)
@@ -41,7 +41,7 @@ func readMessage(data []byte, m protoreflect.Message, at string, wrong *faults) 
 }
 
 // readField reads one value: in one piece if it is right, else part by part to find what is wrong.
-func readField(value json.RawMessage, m protoreflect.Message, fd protoreflect.FieldDescriptor, field string, wrong *faults) {
+func readField(value []byte, m protoreflect.Message, fd protoreflect.FieldDescriptor, field string, wrong *faults) {
 	if piece, ok := readPiece(m, fd, value); ok {
 		if piece.Has(fd) {
 			m.Set(fd, piece.Get(fd))
@@ -56,22 +56,22 @@ func readField(value json.RawMessage, m protoreflect.Message, fd protoreflect.Fi
 	case fd.Kind() == protoreflect.MessageKind:
 		readMessage(value, m.Mutable(fd).Message(), field, wrong)
 	case fd.Kind() == protoreflect.EnumKind:
-		wrong.add(field, "%s", expected(fd))
+		wrong.add(field, "%s", expected(fd, value))
 		// No value's number: 0 would make validation apply the rules of a kind that nobody asked for.
 		m.Set(fd, protoreflect.ValueOfEnum(-1))
 	default:
-		wrong.add(field, "%s", expected(fd))
+		wrong.add(field, "%s", expected(fd, value))
 	}
 }
 
-func readList(value json.RawMessage, m protoreflect.Message, fd protoreflect.FieldDescriptor, field string, wrong *faults) {
+func readList(value []byte, m protoreflect.Message, fd protoreflect.FieldDescriptor, field string, wrong *faults) {
 	if kindOf(value) != '[' {
 		wrong.add(field, "must be a list")
 		return
 	}
 	list := m.Mutable(fd).List()
-	eachElement(value, func(i int, element json.RawMessage) {
-		if piece, ok := readPiece(m, fd, json.RawMessage("["+string(element)+"]")); ok {
+	eachElement(value, func(i int, element []byte) {
+		if piece, ok := readPiece(m, fd, slices.Concat([]byte("["), element, []byte("]"))); ok {
 			list.Append(piece.Get(fd).List().Get(0))
 			return
 		}
@@ -80,31 +80,28 @@ func readList(value json.RawMessage, m protoreflect.Message, fd protoreflect.Fie
 			readMessage(element, list.AppendMutable().Message(), place, wrong)
 		} else {
 			list.Append(list.NewElement())
-			wrong.add(place, "%s", expected(fd))
+			wrong.add(place, "%s", expected(fd, element))
 		}
 	})
 }
 
-func readMap(value json.RawMessage, m protoreflect.Message, fd protoreflect.FieldDescriptor, field string, wrong *faults) {
+func readMap(value []byte, m protoreflect.Message, fd protoreflect.FieldDescriptor, field string, wrong *faults) {
 	if kindOf(value) != '{' {
 		wrong.add(field, "must be an object")
 		return
 	}
 	entries := m.Mutable(fd).Map()
 	seen := map[string]bool{}
-	eachMember(value, func(name string, element json.RawMessage) {
+	eachMember(value, func(key, element []byte) {
+		name := unquote(key)
 		if seen[name] {
 			wrong.add(mapPlace(field, name), "is given twice")
 			return
 		}
 		seen[name] = true
-		key, err := json.Marshal(name)
-		if err != nil {
-			panic(err) // a string always has a JSON form
-		}
-		piece, ok := readPiece(m, fd, json.RawMessage("{"+string(key)+":"+string(element)+"}"))
+		piece, ok := readPiece(m, fd, slices.Concat([]byte("{"), key, []byte(":"), element, []byte("}")))
 		if !ok {
-			wrong.add(mapPlace(field, name), "%s", expected(fd.MapValue()))
+			wrong.add(mapPlace(field, name), "%s", expected(fd.MapValue(), element))
 			return
 		}
 		piece.Get(fd).Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
@@ -115,55 +112,20 @@ func readMap(value json.RawMessage, m protoreflect.Message, fd protoreflect.Fiel
 }
 
 // readPiece reads a message that holds the one field.
-func readPiece(m protoreflect.Message, fd protoreflect.FieldDescriptor, value json.RawMessage) (protoreflect.Message, bool) {
+func readPiece(m protoreflect.Message, fd protoreflect.FieldDescriptor, value []byte) (protoreflect.Message, bool) {
 	piece := m.New()
-	err := strict.Unmarshal([]byte(`{"`+fd.JSONName()+`":`+string(value)+`}`), piece.Interface())
+	err := strict.Unmarshal(slices.Concat([]byte(`{"`+fd.JSONName()+`":`), value, []byte("}")), piece.Interface())
 	return piece, err == nil
 }
 
-// kindOf returns the first byte of a JSON value.
-func kindOf(value []byte) byte {
-	value = bytes.TrimLeft(value, " \t\r\n")
-	if len(value) == 0 {
-		return 0
-	}
-	return value[0]
-}
-
-func eachMember(object []byte, each func(name string, value json.RawMessage)) {
-	dec := json.NewDecoder(bytes.NewReader(object))
-	_, _ = dec.Token() // {
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			return // cannot be: the data is valid JSON
-		}
-		var value json.RawMessage
-		if dec.Decode(&value) != nil {
-			return
-		}
-		text, _ := name.(string)
-		each(text, value)
-	}
-}
-
-func eachElement(list []byte, each func(i int, value json.RawMessage)) {
-	dec := json.NewDecoder(bytes.NewReader(list))
-	_, _ = dec.Token() // [
-	for i := 0; dec.More(); i++ {
-		var value json.RawMessage
-		if dec.Decode(&value) != nil {
-			return // cannot be: the data is valid JSON
-		}
-		each(i, value)
-	}
-}
-
-// expected says what a single value of the field looks like.
-func expected(fd protoreflect.FieldDescriptor) string {
+// expected says what a single value of the field should look like, given what was found.
+func expected(fd protoreflect.FieldDescriptor, found []byte) string {
 	switch fd.Kind() {
 	case protoreflect.StringKind:
-		return "must be a string of valid Unicode"
+		if kindOf(found) == '"' {
+			return "must be valid Unicode"
+		}
+		return "must be a string"
 	case protoreflect.BytesKind:
 		return "must be a string of base64"
 	case protoreflect.BoolKind:

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -49,7 +50,7 @@ func validateEnv(env map[string]string, f *faults) {
 
 func envName(name string) string {
 	if len(name) > MaxEnvName {
-		return "has a name longer than 128 bytes"
+		return fmt.Sprintf("has a name of %d bytes, the limit is %d", len(name), MaxEnvName)
 	}
 	for i := range len(name) {
 		if !isNameByte(name[i], i) {

@@ -31,6 +31,9 @@ func checkSyntax(subject string, data []byte) error {
 	if !utf8.Valid(data) {
 		return syntaxErrorAt(subject, data, invalidUTF8(data), "invalid UTF-8")
 	}
+	if json.Valid(data) {
+		return nil
+	}
 	var value json.RawMessage
 	err := json.Unmarshal(data, &value)
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
@@ -53,7 +56,7 @@ func checkSize(subject string, data []byte) error {
 	for i := 0; i < len(data); i++ {
 		switch data[i] {
 		case '"':
-			i = endOfString(data, i+1)
+			i = stringEnd(data, i) - 1
 		case ',', '[', '{':
 			if values++; values > maxValues {
 				return syntaxErrorAt(subject, data, i, fmt.Sprintf("more than %d values", maxValues))
@@ -61,22 +64,6 @@ func checkSize(subject string, data []byte) error {
 		}
 	}
 	return nil
-}
-
-// endOfString returns the index of the quote that closes the string whose text starts at i.
-func endOfString(data []byte, i int) int {
-	for i < len(data) {
-		skip := bytes.IndexAny(data[i:], `"\`)
-		if skip < 0 {
-			break
-		}
-		i += skip
-		if data[i] == '"' {
-			return i
-		}
-		i += 2 // the escaped byte is no end
-	}
-	return len(data)
 }
 
 func syntaxErrorAt(subject string, data []byte, at int, detail string) error {
