@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"vibesdk-gcp/events"
+	"vibesdk-gcp/platform/sandbox"
+	"vibesdk-gcp/schemas"
+)
+
+// Problem is the body of an error, media type application/problem+json (RFC 9457).
+type Problem struct {
+	// Type is a URN that names the kind of problem for programs: urn:vibesdk:problem:<code>.
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	// Detail says what is wrong with this request, for people.
+	Detail string `json:"detail,omitempty"`
+	// Faults lists each field of the request that breaks a rule.
+	Faults []Fault `json:"faults,omitempty"`
+}
+
+// Fault is one field that breaks a rule.
+type Fault struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
+}
+
+// httpError is an error that the gateway itself made, with its status.
+type httpError struct {
+	status int
+	code   string
+	detail string
+}
+
+func (e *httpError) Error() string { return e.detail }
+
+func badRequest(detail string) error {
+	return &httpError{http.StatusBadRequest, "invalid", detail}
+}
+
+// statuses is the table from errors of the ports to HTTP. The first row that matches counts; what matches none
+// is our own fault: 500, and the text stays in the log.
+var statuses = []struct {
+	is     error
+	status int
+	code   string
+}{
+	{sandbox.ErrNotFound, http.StatusNotFound, "not-found"},
+	{sandbox.ErrFileNotFound, http.StatusNotFound, "file-not-found"},
+	{sandbox.ErrTooLarge, http.StatusRequestEntityTooLarge, "too-large"},
+	{sandbox.ErrUnauthorized, http.StatusConflict, "not-ready"}, // the preview at that address is of another generation
+	{sandbox.ErrInvalid, http.StatusBadRequest, "invalid"},
+	{events.ErrInvalid, http.StatusBadRequest, "invalid"},
+	{sandbox.ErrConflict, http.StatusConflict, "conflict"},
+	{sandbox.ErrExists, http.StatusConflict, "conflict"},
+	{sandbox.ErrTransition, http.StatusConflict, "conflict"},
+	{sandbox.ErrUnavailable, http.StatusServiceUnavailable, "unavailable"},
+	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout"},
+}
+
+// problemOf looks err up in the table.
+func problemOf(err error) Problem {
+	p := Problem{Status: http.StatusInternalServerError, Type: "internal", Detail: "the server failed; its log says why"}
+	if invalid, ok := errors.AsType[*schemas.ValidationError](err); ok {
+		p = Problem{Status: http.StatusBadRequest, Type: "invalid", Detail: "the request breaks rules"}
+		for _, f := range invalid.Faults {
+			p.Faults = append(p.Faults, Fault{Field: f.Field, Message: f.Message})
+		}
+	} else if syntax, ok := errors.AsType[*schemas.SyntaxError](err); ok {
+		p = Problem{Status: http.StatusBadRequest, Type: "invalid", Detail: syntax.Error()}
+	} else if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		p = Problem{Status: http.StatusRequestEntityTooLarge, Type: "too-large", Detail: tooLarge(large.Limit)}
+	} else if own, ok := errors.AsType[*httpError](err); ok {
+		p = Problem{Status: own.status, Type: own.code, Detail: own.detail}
+	} else {
+		for _, row := range statuses {
+			if errors.Is(err, row.is) {
+				p = Problem{Status: row.status, Type: row.code, Detail: err.Error()}
+				break
+			}
+		}
+	}
+	p.Type = "urn:vibesdk:problem:" + p.Type
+	p.Title = http.StatusText(p.Status)
+	return p
+}
+
+// fail answers with the problem that err is.
+func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return // nobody is listening
+	}
+	p := problemOf(err)
+	if p.Status >= http.StatusInternalServerError {
+		g.log.ErrorContext(r.Context(), "request failed", "route", r.Pattern, "status", p.Status, "error", err)
+	}
+	if p.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // a client that is gone needs no answer
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // as above
+}

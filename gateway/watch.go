@@ -1,0 +1,60 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// keepAlive is how often a silent event stream sends a comment, below the idle limits of common proxies.
+const keepAlive = 15 * time.Second
+
+// watch sends the record now and at each change, as server-sent events named `sandbox` whose id is the version,
+// and ends after the last state. It looks at the record each PollEvery; quick changes may show as one.
+func (g *Gateway) watch(w http.ResponseWriter, r *http.Request) error {
+	ctx, id := r.Context(), r.PathValue("id")
+	record, err := g.Records.Load(ctx, id)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	flush := http.NewResponseController(w)
+	poll, alive := time.NewTicker(g.PollEvery), time.NewTicker(keepAlive)
+	defer poll.Stop()
+	defer alive.Stop()
+	var sent int64
+	for {
+		if record.Version > sent {
+			sent = record.Version
+			data, err := json.Marshal(g.view(record))
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintf(w, "event: sandbox\nid: %d\ndata: %s\n\n", sent, data); err != nil {
+				return nil //nolint:nilerr // the caller is gone
+			}
+			_ = flush.Flush() // the write after it tells
+		}
+		if record.State.Terminal() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.draining:
+			return nil
+		case <-alive.C:
+			fmt.Fprint(w, ": still here\n\n")
+			_ = flush.Flush() // as above
+		case <-poll.C:
+		}
+		if record, err = g.Records.Load(ctx, id); err != nil {
+			if ctx.Err() == nil {
+				g.log.WarnContext(ctx, "event stream broke", "sandbox", id, "error", err)
+			}
+			panic(http.ErrAbortHandler) // the status is sent: cutting the connection is the way left to say so
+		}
+	}
+}
