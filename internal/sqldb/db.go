@@ -14,6 +14,8 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" database/sql driver
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the "sqlite" database/sql driver, pure Go
+
+	"vibesdk-gcp/internal/filelock"
 )
 
 // DB is an open database. It is safe for concurrent use.
@@ -22,8 +24,9 @@ type DB struct {
 	// W is for writing, R for reading. On Postgres they are the same pool.
 	W, R *sql.DB
 
-	url string
-	hub hub
+	url  string
+	path string
+	hub  hub
 }
 
 // Options tune [Open]. The zero value is right for a program.
@@ -58,8 +61,8 @@ func Open(ctx context.Context, address string, o Options) (*DB, error) {
 }
 
 func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
-	if path == "" {
-		return nil, errors.New("database address sqlite: names no file")
+	if path == "" || path == ":memory:" || strings.HasPrefix(path, "file:") {
+		return nil, fmt.Errorf("database address sqlite:%s: must name a file on disk", path)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("database folder: %w", err)
@@ -83,14 +86,17 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := open(o.MaxConns, "query_only(1)")
+	r, err := open(o.MaxConns+1, "query_only(1)") // one is kept by the watch for other processes
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
-	return &DB{Dialect: SQLite, W: w, R: r, url: "sqlite:" + path}, nil
+	return &DB{Dialect: SQLite, W: w, R: r, path: path}, nil
 }
 
-// Close closes the pools. A nil DB is closed already.
+// Path is the file of a SQLite database, and empty on Postgres.
+func (db *DB) Path() string { return db.path }
+
+// Close ends all subscriptions and closes the pools. A nil DB is closed already.
 func (db *DB) Close() error {
 	if db == nil {
 		return nil
@@ -103,7 +109,8 @@ func (db *DB) Close() error {
 }
 
 // Migrate applies the numbered migrations of a folder that holds `sqlite` and `postgres`. Several processes may
-// call it at once: on Postgres an advisory lock lets one go first, on SQLite the writer lock does.
+// call it at once: on Postgres an advisory lock lets one go first, on SQLite the lock of a file beside the
+// database does.
 func (db *DB) Migrate(ctx context.Context, migrations fs.FS) error {
 	dir, err := fs.Sub(migrations, db.Dialect.String())
 	if err != nil {
@@ -112,6 +119,13 @@ func (db *DB) Migrate(ctx context.Context, migrations fs.FS) error {
 	provider, err := db.gooseProvider(dir)
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
+	}
+	if db.Dialect == SQLite {
+		lock, err := filelock.Wait(ctx, db.path+".migrate")
+		if err != nil {
+			return fmt.Errorf("migrate %s: %w", db.Dialect, err)
+		}
+		defer func() { _ = lock.Release() }() // closing a file nothing was written to
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("migrate %s: %w", db.Dialect, err)

@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"encoding/json"
 	"regexp"
 	"time"
 )
@@ -46,6 +47,24 @@ func (d Dialect) ForUpdate() string {
 		return " FOR UPDATE"
 	}
 	return ""
+}
+
+// In is the condition that a column is one of the values given as one argument made by [Values]. typ is
+// their Postgres type.
+func (d Dialect) In(column, placeholder, typ string) string {
+	if d == Postgres {
+		return column + " = ANY(" + placeholder + "::" + typ + "[])"
+	}
+	return column + " IN (SELECT value FROM json_each(" + placeholder + "))"
+}
+
+// Values turns a list into the argument of [Dialect.In]. Texts must be valid UTF-8.
+func Values[T int64 | string](d Dialect, list []T) (any, error) {
+	if d == Postgres {
+		return list, nil
+	}
+	text, err := json.Marshal(list)
+	return string(text), err
 }
 
 // Micros is how an instant is stored; the zero time is 0.

@@ -2,23 +2,35 @@ package sqldb
 
 import (
 	"context"
+	"database/sql"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// hub carries "something changed on this channel" between goroutines of this process and, on Postgres,
-// between processes with LISTEN/NOTIFY.
+const (
+	// watchEvery is how often a SQLite database is looked at for commits of other processes.
+	watchEvery = 50 * time.Millisecond
+	// relistenAfter is the pause after the listening connection broke.
+	relistenAfter = time.Second
+)
+
+// hub carries "something changed on this channel" between goroutines of this process and, with listener,
+// from other processes.
 type hub struct {
 	mu     sync.Mutex
 	subs   map[string]map[chan struct{}]struct{}
-	cancel context.CancelFunc
 	closed bool
+
+	// cancel ends the listener that runs, and running waits for it.
+	cancel  context.CancelFunc
+	running sync.WaitGroup
 }
 
-// Notify wakes the subscribers of a channel, here and, on Postgres, in other processes. Call it after the commit.
-// It is a hint: subscribers must also look from time to time.
+// Notify wakes the subscribers of a channel, here and in other processes. Call it after the commit. It is a
+// hint: subscribers must also look from time to time. On SQLite other processes wake all their subscribers
+// within about 50 ms of any commit, so there this reaches only the present process.
 func (db *DB) Notify(ctx context.Context, channel string) error {
 	db.hub.wake(channel)
 	if db.Dialect != Postgres {
@@ -29,7 +41,7 @@ func (db *DB) Notify(ctx context.Context, channel string) error {
 }
 
 // Subscribe returns a channel that holds one token after one or more Notify calls, and a function that ends
-// the subscription. Names must be valid Postgres identifiers.
+// the subscription. Spurious tokens are normal. Names must be valid Postgres identifiers of at most 63 bytes.
 func (db *DB) Subscribe(channel string) (<-chan struct{}, func()) {
 	c := make(chan struct{}, 1)
 	h := &db.hub
@@ -38,13 +50,26 @@ func (db *DB) Subscribe(channel string) (<-chan struct{}, func()) {
 	if h.subs == nil {
 		h.subs = map[string]map[chan struct{}]struct{}{}
 	}
-	if h.subs[channel] == nil {
+	first := h.subs[channel] == nil
+	if first {
 		h.subs[channel] = map[chan struct{}]struct{}{}
-		if db.Dialect == Postgres {
-			h.relisten(db.url)
-		}
 	}
 	h.subs[channel][c] = struct{}{}
+	switch {
+	case h.closed:
+	case db.Dialect == Postgres && first:
+		// The new listener listens to the new channel as well.
+		if h.cancel != nil {
+			h.cancel()
+		}
+		channels := make([]string, 0, len(h.subs))
+		for name := range h.subs {
+			channels = append(channels, name)
+		}
+		h.start(func(ctx context.Context) { h.listen(ctx, db.url, channels) })
+	case db.Dialect == SQLite && h.cancel == nil:
+		h.start(func(ctx context.Context) { h.watch(ctx, db.R) })
+	}
 	return c, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -52,52 +77,88 @@ func (db *DB) Subscribe(channel string) (<-chan struct{}, func()) {
 	}
 }
 
+func (h *hub) start(listener func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	h.cancel = cancel
+	h.running.Go(func() { listener(ctx) })
+}
+
 func (h *hub) wake(channel string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for c := range h.subs[channel] {
-		select {
-		case c <- struct{}{}:
-		default:
+		wake(c)
+	}
+}
+
+func (h *hub) wakeAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, subs := range h.subs {
+		for c := range subs {
+			wake(c)
 		}
+	}
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
 func (h *hub) close() {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.closed = true
 	if h.cancel != nil {
 		h.cancel()
 	}
+	h.mu.Unlock()
+	h.running.Wait()
 }
 
-// relisten replaces the listening connection by one that also listens to the newest channel.
-func (h *hub) relisten(url string) {
-	if h.cancel != nil {
-		h.cancel()
-	}
-	if h.closed {
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	h.cancel = cancel
-	channels := make([]string, 0, len(h.subs))
-	for name := range h.subs {
-		channels = append(channels, name)
-	}
-	go h.listen(ctx, url, channels)
-}
-
-func (h *hub) listen(ctx context.Context, url string, channels []string) {
-	for ctx.Err() == nil {
-		h.listenOnce(ctx, url, channels)
-		for _, name := range channels {
-			h.wake(name) // what was missed while not listening
+// watch wakes everyone when another connection committed to a SQLite file. It holds one connection, because
+// data_version counts the changes that its own connection did not make.
+func (h *hub) watch(ctx context.Context, pool *sql.DB) {
+	var conn *sql.Conn
+	defer func() {
+		if conn != nil {
+			_ = conn.Close() // back to the pool
+		}
+	}()
+	var last int64
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		var version int64
+		err := error(nil)
+		if conn == nil {
+			conn, err = pool.Conn(ctx)
+		}
+		if err == nil {
+			err = conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version)
+		}
+		if err == nil && version != last {
+			last = version
+			h.wakeAll()
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Second):
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// listen wakes the subscribers of the channels that other sessions notify, reconnecting for ever.
+func (h *hub) listen(ctx context.Context, url string, channels []string) {
+	for ctx.Err() == nil {
+		h.listenOnce(ctx, url, channels)
+		select {
+		case <-ctx.Done():
+		case <-time.After(relistenAfter):
+			h.wakeAll() // what was missed while not listening
 		}
 	}
 }
@@ -107,7 +168,11 @@ func (h *hub) listenOnce(ctx context.Context, url string, channels []string) {
 	if err != nil {
 		return
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer func() {
+		closing, cancel := context.WithTimeout(context.Background(), relistenAfter)
+		defer cancel()
+		_ = conn.Close(closing) // the connection is of no more use
+	}()
 	for _, name := range channels {
 		if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{name}.Sanitize()); err != nil {
 			return
