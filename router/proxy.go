@@ -40,6 +40,9 @@ func (x *exchange) serve(w http.ResponseWriter, r *http.Request, endpoint string
 	if r.ContentLength != 0 {
 		x.upload = &upload{ReadCloser: r.Body, pulse: x.pulse}
 		out.Body = x.upload
+		// Without this the server swallows up to 256 KiB of a body that is still on its way upstream when the answer
+		// begins. Writers that cannot do it (HTTP/2, recorders) do not swallow either.
+		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
 
 	x.pulse.touch()

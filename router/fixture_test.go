@@ -1,0 +1,237 @@
+package router_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vibesdk-gcp/internal/sqldb"
+	"vibesdk-gcp/platform/deployment"
+	"vibesdk-gcp/platform/deployment/sqldeployment"
+	"vibesdk-gcp/router"
+	"vibesdk-gcp/schemas"
+)
+
+const (
+	sandboxID = "sbx-abcdefgh23456723"
+	token     = "aaaabbbbccccdddd"
+	otherKey  = "aaaabbbbccccddde"
+)
+
+// world is a router over a real table on SQLite, with one published preview and one app whose upstream is under
+// the test's control.
+type world struct {
+	t        *testing.T
+	table    *deployment.Table
+	router   *router.Router
+	front    *httptest.Server
+	upstream *httptest.Server
+	activity *touches
+	clock    *clock
+	log      *buffer
+}
+
+// newWorld changes may adjust the options before the router is made.
+func newWorld(t *testing.T, app http.HandlerFunc, changes ...func(*router.Options)) *world {
+	t.Helper()
+	w := &world{t: t, activity: &touches{}, clock: &clock{now: time.Unix(1_800_000_000, 0)}, log: &buffer{}}
+	db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "router.db"), sqldb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if err := db.Migrate(t.Context(), schemas.SQL()); err != nil {
+		t.Fatal(err)
+	}
+	w.table = deployment.NewTable(sqldeployment.New(db), deployment.Options{})
+	t.Cleanup(func() { _ = w.table.Close() })
+
+	o := router.Options{
+		Domain: "localhost", PreviewDomain: "preview.localhost", Lookup: w.table, Activity: w.activity,
+		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: w.clock.Now,
+	}
+	for _, change := range changes {
+		change(&o)
+	}
+	if w.router, err = router.New(o); err != nil {
+		t.Fatal(err)
+	}
+	w.upstream = httptest.NewServer(app)
+	t.Cleanup(w.upstream.Close)
+	w.front = httptest.NewServer(w.router)
+	t.Cleanup(w.front.Close)
+	t.Cleanup(func() { _ = w.router.Close() })
+	w.publish(1, w.upstreamHost())
+	w.deploy("shop", deployment.TargetProcess, w.upstreamHost())
+	return w
+}
+
+func (w *world) upstreamHost() string { return strings.TrimPrefix(w.upstream.URL, "http://") }
+
+func (w *world) publish(fence int64, endpoint string) {
+	w.t.Helper()
+	p := deployment.Preview{SandboxID: sandboxID, Token: token, Fence: fence, Endpoint: endpoint}
+	if err := w.table.PutPreview(w.t.Context(), p); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) deploy(name string, target deployment.Target, endpoint string) {
+	w.t.Helper()
+	if _, err := w.table.PutApp(w.t.Context(), deployment.App{Name: name, Target: target, Endpoint: endpoint}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) previewHost() string { return sandboxID + "-" + token + ".preview.localhost" }
+
+// request is one to the front server under a Host of ours.
+func (w *world) request(method, host, target string, body io.Reader) *http.Request {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), method, w.front.URL+target, body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Host = host
+	return r
+}
+
+// do sends without following redirects or decompressing.
+func (w *world) do(r *http.Request) *http.Response {
+	w.t.Helper()
+	res, err := (&http.Transport{DisableCompression: true, DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = res.Body.Close() })
+	return res
+}
+
+func (w *world) get(host, target string) *http.Response {
+	w.t.Helper()
+	return w.do(w.request(http.MethodGet, host, target, nil))
+}
+
+func bodyOf(t *testing.T, res *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func wantAnswer(t *testing.T, res *http.Response, status int, body string) {
+	t.Helper()
+	if got := bodyOf(t, res); res.StatusCode != status || got != body {
+		t.Errorf("got %d %q, want %d %q", res.StatusCode, got, status, body)
+	}
+}
+
+// wantBare checks that an answer says nothing about what is behind the router.
+func wantBare(t *testing.T, res *http.Response) {
+	t.Helper()
+	for name := range res.Header {
+		if strings.HasPrefix(name, "Access-Control-") || name == "X-Preview-Type" || name == "Vary" {
+			t.Errorf("unexpected header %s: %s", name, res.Header[name])
+		}
+	}
+}
+
+func mustParse(t *testing.T, address string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// await fails the test if the channel gives nothing.
+func await[T any](t *testing.T, what string, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(20 * time.Second):
+		t.Fatalf("waited in vain for %s", what)
+		panic("unreachable")
+	}
+}
+
+// until polls for a fact that another goroutine brings about.
+func until(t *testing.T, what string, fact func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for !fact() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited in vain until %s", what)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// touches records activity.
+type touches struct {
+	mu sync.Mutex
+	at []time.Time
+	id []string
+}
+
+func (a *touches) Touch(id string, at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.id, a.at = append(a.id, id), append(a.at, at)
+}
+
+func (a *touches) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.at)
+}
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// buffer is a bytes.Buffer for several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
