@@ -17,9 +17,9 @@ const (
 	redeliverAfter = 5 * time.Millisecond
 )
 
-// deliver hands the message to the handler until it is acknowledged or parked, as a bus would. Failures and panics are
-// redelivered until ctx ends.
-func deliver(ctx context.Context, handle events.Handler, m events.Message) (parked error, err error) {
+// Deliver hands the message to the handler until it is acknowledged or parked, as a bus would. Failures and panics are
+// redelivered until ctx ends. parked is the permanent error of a message that was parked.
+func Deliver(ctx context.Context, handle events.Handler, m events.Message) (parked error, err error) {
 	for m.Attempt = 1; ; m.Attempt++ {
 		err := attempt(ctx, handle, m)
 		switch {

@@ -32,6 +32,14 @@ func (e *Effects) Did(name string) error {
 	return crash(name)
 }
 
+// after tells of an effect unless it failed. A nil receiver watches nothing.
+func (e *Effects) after(err error, name string) error {
+	if err != nil || e == nil {
+		return err
+	}
+	return e.Did(name)
+}
+
 // reset forgets what was counted and lets crash happen after the n-th effect from now.
 func (e *Effects) reset(n int, crash func(name string) error) {
 	e.mu.Lock()

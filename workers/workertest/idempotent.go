@@ -100,7 +100,7 @@ func (c Case) run(t *testing.T, fx *Effects, msgs []events.Message) end {
 	w, ctx := c.open(t, fx)
 	parked := map[string]bool{}
 	for _, m := range msgs {
-		isParked, err := deliver(ctx, w.Handle, m)
+		isParked, err := Deliver(ctx, w.Handle, m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func (c Case) runAtOnce(t *testing.T) end {
 		for range c.AtOnce {
 			wg.Go(func() {
 				<-start
-				isParked, err := deliver(ctx, w.Handle, m)
+				isParked, err := Deliver(ctx, w.Handle, m)
 				if err != nil {
 					t.Error(err)
 				}
