@@ -23,7 +23,8 @@ type World struct {
 
 // Case is a set of messages that a handler must be idempotent for.
 type Case struct {
-	// Open makes a world of its own for each subtest, which ends with t. Its drivers tell fx of every effect.
+	// Open makes a world of its own for each subtest, which ends with t. Its drivers tell fx of every effect; those
+	// before Open returns do not count.
 	Open func(t *testing.T, fx *Effects) World
 	// Messages are all that is published. Their order must not matter to the end state.
 	Messages []events.Message
@@ -58,7 +59,7 @@ func Idempotent(t *testing.T, c Case) {
 	var effects []string
 	if !t.Run("once", func(t *testing.T) {
 		var fx Effects
-		want = c.run(t, &fx, c.Messages)
+		want = c.run(t, &fx, 0, nil, c.Messages)
 		effects = fx.seen()
 		t.Logf("%d effects: %v; end: %+v", len(effects), effects, want)
 		if len(effects) == 0 {
@@ -77,8 +78,8 @@ func Idempotent(t *testing.T, c Case) {
 	}
 	backwards := slices.Clone(c.Messages)
 	slices.Reverse(backwards)
-	same("twice", func(t *testing.T) end { return c.run(t, new(Effects), slices.Concat(c.Messages, c.Messages)) })
-	same("backwards", func(t *testing.T) end { return c.run(t, new(Effects), backwards) })
+	same("twice", func(t *testing.T) end { return c.run(t, new(Effects), 0, nil, slices.Concat(c.Messages, c.Messages)) })
+	same("backwards", func(t *testing.T) end { return c.run(t, new(Effects), 0, nil, backwards) })
 	same("at once", c.runAtOnce)
 	for _, how := range []struct {
 		name  string
@@ -86,18 +87,17 @@ func Idempotent(t *testing.T, c Case) {
 	}{{"crash", panics}, {"lost answer", answerLost}} {
 		for n := 1; n <= len(effects); n++ {
 			same(fmt.Sprintf("%s after effect %d %s", how.name, n, effects[n-1]), func(t *testing.T) end {
-				var fx Effects
-				fx.reset(n, how.crash)
-				return c.run(t, &fx, c.Messages)
+				return c.run(t, new(Effects), n, how.crash, c.Messages)
 			})
 		}
 	}
 }
 
-// run delivers one message after the other.
-func (c Case) run(t *testing.T, fx *Effects, msgs []events.Message) end {
+// run delivers one message after the other, with a crash after the n-th effect unless n is 0.
+func (c Case) run(t *testing.T, fx *Effects, n int, crash func(string) error, msgs []events.Message) end {
 	t.Helper()
 	w, ctx := c.open(t, fx)
+	fx.reset(n, crash)
 	parked := map[string]bool{}
 	for _, m := range msgs {
 		isParked, err := Deliver(ctx, w.Handle, m)

@@ -92,6 +92,9 @@ func (s *Sandboxes) stop(t *testing.T) {
 // CountBuild is a shell command for a project's build that leaves a trace for [Sandboxes.Builds].
 func (s *Sandboxes) CountBuild() string { return "echo built >> '" + s.builds + "'" }
 
+// Trace is the file in which builds are counted, one line each.
+func (s *Sandboxes) Trace() string { return s.builds }
+
 // Builds is how many builds ran [Sandboxes.CountBuild].
 func (s *Sandboxes) Builds(t *testing.T) int {
 	t.Helper()
