@@ -24,6 +24,8 @@
 //  1. Add it to the .proto with the next free number and a comment that gives unit, default and limit.
 //  2. Run `make generate`; add its rule to the Validate function and its limit to the constants.
 //  3. Add a payload that uses it to testdata/v1 and run `go test ./schemas -run Frozen -update`.
+//  4. On Google Cloud, apply Terraform before publishers use the field: a topic refuses payloads that no
+//     revision of its schema takes.
 //
 // # Compatibility
 //

@@ -165,38 +165,38 @@ func describe(t *testing.T, err error) string {
 	return ""
 }
 
-func payloads(t testing.TB, dir string) []string {
-	t.Helper()
+func payloads(tb testing.TB, dir string) []string {
+	tb.Helper()
 	files, err := filepath.Glob(dir + "/*.json")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no payloads in %s (%v)", dir, err)
+		tb.Fatalf("no payloads in %s (%v)", dir, err)
 	}
 	return files
 }
 
 // codecFor finds the codec by the first part of the file's name.
-func codecFor(t testing.TB, file string) codec {
-	t.Helper()
+func codecFor(tb testing.TB, file string) codec {
+	tb.Helper()
 	message, _, _ := strings.Cut(filepath.Base(file), ".")
 	c, ok := codecs[message]
 	if !ok {
-		t.Fatalf("%s: no message %q", file, message)
+		tb.Fatalf("%s: no message %q", file, message)
 	}
 	return c
 }
 
-func read(t testing.TB, file string) []byte {
-	t.Helper()
+func read(tb testing.TB, file string) []byte {
+	tb.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
 
-func write(t testing.TB, file, text string) {
-	t.Helper()
+func write(tb testing.TB, file, text string) {
+	tb.Helper()
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

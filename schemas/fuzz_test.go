@@ -13,6 +13,7 @@ func FuzzDecodeCleanupTick(f *testing.F)    { fuzzDecode(f, "cleanup_tick") }
 // fuzzDecode holds any bytes against four promises: no panic; an error is of one of two kinds; what decodes can be
 // encoded and is then read back as the same value; encoding that again gives the same bytes.
 func fuzzDecode(f *testing.F, message string) {
+	f.Helper()
 	for _, dir := range []string{frozen, frozen + "/invalid"} {
 		for _, file := range payloads(f, dir) {
 			f.Add(read(f, file))

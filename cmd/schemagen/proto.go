@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/bufbuild/protocompile"
@@ -46,15 +47,25 @@ func compile(ctx context.Context, dir string) ([]*descriptorpb.FileDescriptorPro
 	}
 	protos := make([]*descriptorpb.FileDescriptorProto, len(files))
 	for i, file := range files {
+		source, err := os.Stat(found[i])
+		if err != nil {
+			return nil, err
+		}
+		if source.Size() > maxDefinition {
+			faults = append(faults, fmt.Errorf("%s: is %d bytes long, a topic's schema is at most %d", names[i], source.Size(), maxDefinition))
+		}
 		protos[i] = protoutil.ProtoFromFileDescriptor(file)
 		faults = append(faults, checkSubset(protos[i])...)
 	}
 	return protos, errors.Join(faults...)
 }
 
-// checkSubset lists what keeps a file from being a topic's schema. Source of the rules: "Create a schema",
-// Pub/Sub's documentation: proto2 or proto3, exactly one top-level type, no imports. We also want proto3, for
-// one meaning of an absent field.
+// maxDefinition is the size in bytes that Pub/Sub takes: "the schema definition field cannot exceed 300 KB".
+const maxDefinition = 300_000
+
+// checkSubset lists what keeps a file from being a topic's schema. Source of the rules: "Schema overview" in
+// Pub/Sub's documentation: only one top-level type, no imports. We also want proto3, for one meaning of an
+// absent field.
 func checkSubset(file *descriptorpb.FileDescriptorProto) []error {
 	var faults []error
 	fault := func(bad bool, format string, args ...any) {

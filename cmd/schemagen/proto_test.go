@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -18,6 +19,7 @@ func TestSubset(t *testing.T) {
 		"no message":      {head, "a.proto: has 0 top-level messages, a topic's schema has exactly 1"},
 		"top-level enum":  {head + `enum E { ZERO = 0; } message A { E e = 1; }`, "a.proto: has a top-level enum: put it inside the message"},
 		"service":         {head + `message A {} service S { rpc Do(A) returns (A); }`, "a.proto: has a service, which a topic's schema cannot hold"},
+		"too long":        {head + "message A {}" + strings.Repeat("\n", 300_000), "a.proto: is 300075 bytes long, a topic's schema is at most 300000"},
 		"several at once": {`syntax = "proto2"; message A {} message B {}`, "a.proto: syntax must be proto3\na.proto: has 2 top-level messages, a topic's schema has exactly 1"},
 	} {
 		t.Run(name, func(t *testing.T) {

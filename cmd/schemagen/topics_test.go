@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -21,7 +20,7 @@ func TestDefaultsMatchTheBus(t *testing.T) {
 	for _, sub := range append(events.Subscriptions(), events.Subscription{Name: "slow", Topic: events.CleanupTicks, MinBackoff: time.Hour}) {
 		ctx, cancel := context.WithCancel(t.Context())
 		spy := &spyDriver{stop: cancel}
-		bus := events.New(spy, events.Options{Source: "test", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		bus := events.New(spy, events.Options{Source: "test", Logger: slog.New(slog.DiscardHandler)})
 		if err := bus.Consume(ctx, sub, func(context.Context, events.Message) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
