@@ -3,6 +3,7 @@
 package guest
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -233,6 +234,20 @@ func (g *group) end(patience time.Duration) bool {
 	g.drain()
 	g.owner.forget(g)
 	return gone
+}
+
+// finish ends a group whose leader has closed its output and so is about to end by itself. It returns how the
+// leader ended.
+func (g *group) finish(ctx context.Context) error {
+	select {
+	case <-g.ended:
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+	}
+	if !g.end(0) {
+		return errors.New("does not end")
+	}
+	return g.err
 }
 
 // over reports that the leader was reaped and no member is left. Until then the kernel gives the id to

@@ -22,7 +22,7 @@ func newProxy(await func(context.Context) (string, error), log *phaseLog) http.H
 		Proxy:                 nil, // the server is on this machine
 		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		MaxIdleConnsPerHost:   128,
-		IdleConnTimeout:       30 * time.Second,
+		IdleConnTimeout:       4 * time.Second, // Node closes after 5 s, and a POST that meets the closing is lost
 		DisableCompression:    true,
 		WriteBufferSize:       32 << 10,
 		ReadBufferSize:        32 << 10,

@@ -54,13 +54,12 @@ func (s *server) session(ctx context.Context, commands []string) ([]sandbox.Comm
 	for _, command := range commands {
 		out, errs := next(stdout), next(stderr)
 		result := sandbox.CommandResult{Command: command, Output: s.log.mask.mask(out.text()), Error: s.log.mask.mask(errs.text())}
-		switch {
-		case out.marked:
+		if out.marked {
 			result.ExitCode = out.status
-		case ctx.Err() != nil:
+		} else if err := g.finish(ctx); ctx.Err() == nil {
+			result.ExitCode = exitCode(err)
+		} else {
 			result.ExitCode = sandbox.ExitTimedOut
-		default:
-			result.ExitCode = exitCode(g.err)
 		}
 		result.Success = result.ExitCode == 0
 		results = append(results, result)
@@ -73,9 +72,12 @@ func (s *server) session(ctx context.Context, commands []string) ([]sandbox.Comm
 
 // exitCode is a shell's way to say how a program ended: 128 and the number for a signal.
 func exitCode(err error) int {
+	if err == nil {
+		return 0
+	}
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok {
-		return 0
+		return 128 + int(syscall.SIGKILL) // it had to be ended
 	}
 	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		return 128 + int(ws.Signal())
