@@ -12,8 +12,8 @@ import (
 // keeps nine megabytes of `{},{},{}` from becoming hundreds of megabytes of memory.
 const maxValues = 250_000
 
-// SyntaxError is a payload that is not JSON. It says where, and shows at most one character of the payload:
-// what surrounds it may be a secret.
+// SyntaxError is a payload that is not JSON, or JSON with more than 250,000 values. It says where, and shows at
+// most one character of the payload: what surrounds it may be a secret.
 type SyntaxError struct {
 	// Subject names the kind of message: "sandbox request".
 	Subject string
@@ -23,7 +23,7 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("%s is not JSON: line %d, column %d: %s", e.Subject, e.Line, e.Column, e.Detail)
+	return fmt.Sprintf("%s cannot be read: line %d, column %d: %s", e.Subject, e.Line, e.Column, e.Detail)
 }
 
 // checkSyntax says where data stops being UTF-8 JSON.
