@@ -1,0 +1,30 @@
+// Package testenv gives tests the real back ends: a PostgreSQL server and the official Pub/Sub emulator.
+//
+// # Where a back end comes from
+//
+// An address in the environment wins: TEST_POSTGRES_URL (a role that may create databases) and
+// PUBSUB_EMULATOR_HOST. Otherwise the program is looked for on this machine and started once for each test
+// binary, on a free port of the loopback interface, when the first test asks for it. Starting PostgreSQL takes
+// about a second, the emulator two.
+//
+// # Isolation
+//
+// Every call gives a database, or an emulator project, of its own, so tests may run in parallel. Both are
+// removed when the test ends.
+//
+// # Missing back ends
+//
+// A test whose back end is not installed is skipped with the reason, which is also appended to the file named by
+// TESTENV_SKIPS, so that `make test` can list what was not tested. REQUIRE_BACKENDS=1 makes it a failure. With
+// -short every test that needs a back end is skipped. A back end that is installed but does not start, and an
+// address in the environment that does not answer, are failures always.
+//
+// # Life of a server
+//
+// A server is the child of a small shell that holds the read end of a pipe whose write end only the test binary has.
+// However the test binary ends, SIGKILL included, the pipe closes, and the shell stops the server and removes
+// its files. No goroutine is left running in the test binary, so goleak sees nothing of this package.
+//
+// PostgreSQL runs with fsync and synchronous_commit on, as a production server does: crash tests and benchmarks
+// tell the truth. It refuses to run as root; a root test binary runs it as postgres or nobody.
+package testenv
