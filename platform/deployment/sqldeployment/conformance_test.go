@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"vibesdk-gcp/internal/sqldb"
+	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/deployment"
 	"vibesdk-gcp/platform/deployment/deploymenttest"
 	"vibesdk-gcp/platform/deployment/sqldeployment"
@@ -16,6 +17,12 @@ func TestSQLite(t *testing.T) {
 	deploymenttest.Run(t, func(t *testing.T) deployment.Driver {
 		return open(t, "sqlite:"+filepath.Join(t.TempDir(), "deployments.db"))
 	})
+}
+
+func TestPostgres(t *testing.T) {
+	t.Parallel()
+	testenv.Postgres(t) // skips here, once, when there is none
+	deploymenttest.Run(t, func(t *testing.T) deployment.Driver { return open(t, testenv.Postgres(t)) })
 }
 
 func open(t *testing.T, address string) *sqldeployment.Driver {

@@ -1,0 +1,59 @@
+package deployment_test
+
+import (
+	"strings"
+	"testing"
+
+	"vibesdk-gcp/platform/deployment"
+)
+
+func TestValidNames(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name         string
+		app, sandbox bool
+	}{
+		{"a", true, true}, {"a-b", true, true}, {"a--b", true, true}, {"1a", true, false}, {"a1", true, true},
+		{"", false, false}, {"-a", false, false}, {"a-", false, false}, {"A", false, false}, {"a.b", false, false},
+		{"a_b", false, false}, {"ä", false, false}, {"a\n", false, false},
+		{strings.Repeat("a", 40), true, true}, {strings.Repeat("a", 41), true, false},
+		{strings.Repeat("a", 63), true, false}, {strings.Repeat("a", 64), false, false},
+	} {
+		if got := deployment.ValidAppName(test.name); got != test.app {
+			t.Errorf("ValidAppName(%q) = %v", test.name, got)
+		}
+		if got := deployment.ValidSandboxID(test.name); got != test.sandbox {
+			t.Errorf("ValidSandboxID(%q) = %v", test.name, got)
+		}
+	}
+	for token, want := range map[string]bool{
+		tokenA: true, tokenB: true, tokenA[1:]: false, tokenA + "a": false, "aaaabbbbccccddd1": false, "aaaabbbbccccddd8": false,
+		"aaaabbbbccccddd-": false, "aaaabbbbccccdddD": false, "": false,
+	} {
+		if got := deployment.ValidToken(token); got != want {
+			t.Errorf("ValidToken(%q) = %v", token, got)
+		}
+	}
+}
+
+func TestParseEndpoint(t *testing.T) {
+	t.Parallel()
+	for endpoint, want := range map[string]string{
+		"127.0.0.1:4000": "http://127.0.0.1:4000", "localhost:4000": "http://localhost:4000", "[::1]:4000": "http://[::1]:4000",
+		"http://a.example": "http://a.example", "https://a.example:8443": "https://a.example:8443",
+	} {
+		u, err := deployment.ParseEndpoint(endpoint)
+		if err != nil || u.String() != want {
+			t.Errorf("ParseEndpoint(%q) = %v, %v", endpoint, u, err)
+		}
+	}
+	for _, endpoint := range []string{
+		"", ":", ":80", "host", "host:", "host:0", "host:65536", "host:http", "https://", "https://:443", "https://host:", "ftp://host",
+		"http://host/", "http://host/path", "http://host?", "http://host?q", "http://host#", "http://host#f", "http://u@host", "host:1/",
+		"host:1\r\nX: y", "http://ho st", "unix:///run/x.sock", "http://" + strings.Repeat("a", deployment.MaxEndpoint),
+	} {
+		if u, err := deployment.ParseEndpoint(endpoint); err == nil {
+			t.Errorf("ParseEndpoint(%q) = %v", endpoint, u)
+		}
+	}
+}
