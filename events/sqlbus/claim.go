@@ -1,9 +1,12 @@
 package sqlbus
 
 import (
+	"cmp"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"vibesdk-gcp/events"
@@ -53,7 +56,10 @@ func (t *turn) claim(list []*claim) error {
 				return fmt.Errorf("claim: %w", err)
 			}
 		}
-		if err := t.own(c); err != nil {
+		if err := t.fetch(c.leases); err != nil {
+			return fmt.Errorf("claim: %w", err)
+		}
+		if _, err := set[int64, int64](t, t.d.q.own, laneIDs(c.leases), t.owner); err != nil {
 			return fmt.Errorf("claim: %w", err)
 		}
 		if !c.full() {
@@ -71,116 +77,169 @@ func (c *claim) full() bool {
 }
 
 func (c *claim) add(l *lease) {
-	c.messages -= len(l.msgs)
+	c.messages -= len(l.seqs)
 	c.size -= l.size
 	c.leases = append(c.leases, l)
 }
 
-// claimSingles takes unordered lanes with their one message.
+// claimSingles takes unordered lanes, each with its one message.
 func (t *turn) claimSingles(c *claim, from, to int64) error {
 	if c.full() {
 		return nil
 	}
-	limit := min(c.lanes-len(c.leases), c.messages)
 	return t.query(t.d.q.claimSingles, func(row *sql.Rows) (bool, error) {
-		l := &lease{sub: c.sub, owner: t.owner, seqs: make([]int64, 1), since: time.Now()}
-		m, err := message(row, "", &l.lane, &l.attempts, &l.seqs[0])
-		if err != nil {
+		l := &lease{sub: c.sub, owner: t.owner, since: time.Now()}
+		if err := row.Scan(&l.lane, &l.attempts, &l.size); err != nil {
 			return false, err
 		}
-		m.Attempt = int(l.attempts) + 1
-		l.msgs, l.size = []events.Message{m}, len(m.Data)
+		l.seqs = []int64{l.lane}
 		c.add(l)
 		return !c.full(), nil
-	}, c.sub.id, from, to, limit)
+	}, c.sub.id, from, to, min(c.lanes-len(c.leases), c.messages))
 }
 
-// claimKeys takes ordered lanes and reads a run of each.
+// claimKeys takes ordered lanes, each with a run of its first messages.
 func (t *turn) claimKeys(c *claim, from, to int64) error {
 	if c.full() {
 		return nil
 	}
-	var lanes []*lease
+	// Lanes that are fresh, and lanes that failed: those are tried message by message.
+	var fresh, failed []*lease
 	if err := t.query(t.d.q.claimKeys, func(row *sql.Rows) (bool, error) {
 		l := &lease{sub: c.sub, owner: t.owner, since: time.Now()}
-		lanes = append(lanes, l)
-		return true, row.Scan(&l.lane, &l.key, &l.attempts)
+		err := row.Scan(&l.lane, &l.key, &l.attempts)
+		if l.attempts > 0 {
+			failed = append(failed, l)
+		} else {
+			fresh = append(fresh, l)
+		}
+		return true, err
 	}, c.sub.id, from, to, c.lanes-len(c.leases)); err != nil {
 		return err
 	}
+	if err := t.claimRuns(c, failed, 1); err != nil {
+		return err
+	}
+	return t.claimRuns(c, fresh, c.maxBatch)
+}
+
+// head is a message of a lane, without its content.
+type head struct{ seq, size, notBefore int64 }
+
+// claimRuns takes those of some free lanes that have messages due, as far as the claim has room.
+func (t *turn) claimRuns(c *claim, lanes []*lease, limit int) error {
+	if len(lanes) == 0 || c.full() {
+		return nil
+	}
+	limit = min(limit, c.messages)
+	arg, err := sqldb.Values(t.d.db.Dialect, laneIDs(lanes))
+	if err != nil {
+		return err
+	}
+	heads := make(map[int64][]head, len(lanes))
+	if err := t.query(t.d.q.heads, func(row *sql.Rows) (bool, error) {
+		var lane int64
+		var h head
+		err := row.Scan(&lane, &h.seq, &h.size, &h.notBefore)
+		heads[lane] = append(heads[lane], h)
+		return true, err
+	}, arg, limit); err != nil {
+		return err
+	}
+	var empty []*lease
 	for _, l := range lanes {
 		if c.full() {
 			return nil
 		}
-		wait, err := t.readRun(l, min(c.maxBatch, c.messages))
-		if err != nil {
-			return err
-		}
-		if len(l.msgs) > 0 {
-			c.add(l)
+		run := heads[l.lane]
+		if len(run) == 0 {
+			empty = append(empty, l)
 			continue
 		}
-		if wait == 0 { // no messages
-			gone, err := t.retire(c.sub, l.lane, l.key)
-			if err != nil {
+		slices.SortFunc(run, func(a, b head) int { return cmp.Compare(a.seq, b.seq) })
+		if run[0].notBefore > t.now {
+			if _, err := t.exec(t.d.q.postpone, run[0].notBefore, l.lane); err != nil {
 				return err
 			}
-			if gone {
-				continue
-			}
-			wait = t.now + emptyLaneRetry.Microseconds()
+			continue
 		}
-		if _, err := t.exec(t.d.q.postpone, wait, l.lane); err != nil {
+		for _, h := range run[:min(len(run), c.messages)] {
+			if h.notBefore > t.now || l.size > 0 && l.size+int(h.size) > maxRun {
+				break
+			}
+			l.seqs = append(l.seqs, h.seq)
+			l.size += int(h.size)
+		}
+		c.add(l)
+	}
+	return t.claimEmpty(empty)
+}
+
+// claimEmpty removes lanes that were found without messages, or looks at them again soon when a publisher may
+// be about to commit one.
+func (t *turn) claimEmpty(lanes []*lease) error {
+	if len(lanes) == 0 {
+		return nil
+	}
+	for _, l := range lanes {
+		if _, err := t.exec(t.d.q.postpone, t.now+emptyLaneRetry.Microseconds(), l.lane); err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.retire(lanes)
 }
 
-// readRun fills a lease with the first messages of its lane that are due. When the very first is not, it
-// gives the instant to wait for.
-func (t *turn) readRun(l *lease, limit int) (wait int64, err error) {
-	if l.attempts > 0 {
-		limit = 1 // a batch that failed is tried one by one, to find the message to blame
+// fetch reads the messages of leases.
+func (t *turn) fetch(leases []*lease) error {
+	type place struct {
+		lease *lease
+		index int
 	}
-	err = t.query(t.d.q.run, func(row *sql.Rows) (bool, error) {
-		var seq int64
-		m, err := message(row, l.key, &seq)
-		if err != nil {
-			return false, err
+	var seqs []int64
+	places := map[int64]place{}
+	for _, l := range leases {
+		l.msgs = make([]events.Message, len(l.seqs))
+		for i, seq := range l.seqs {
+			places[seq] = place{l, i}
 		}
-		if due := sqldb.Micros(m.NotBefore); due > t.now {
-			if len(l.msgs) == 0 {
-				wait = due
-			}
-			return false, nil
-		}
-		m.Attempt = 1
-		if len(l.msgs) == 0 {
-			m.Attempt = int(l.attempts) + 1
-		}
-		l.seqs, l.msgs = append(l.seqs, seq), append(l.msgs, m)
-		l.size += len(m.Data)
-		return l.size < maxRun, nil
-	}, l.lane, limit)
-	return wait, err
-}
-
-// own marks what a claim took.
-func (t *turn) own(c *claim) error {
-	if len(c.leases) == 0 {
+		seqs = append(seqs, l.seqs...)
+	}
+	if len(seqs) == 0 {
 		return nil
 	}
-	lanes := make([]int64, len(c.leases))
-	for i, l := range c.leases {
-		lanes[i] = l.lane
-	}
-	arg, err := sqldb.Values(t.d.db.Dialect, lanes)
+	arg, err := sqldb.Values(t.d.db.Dialect, seqs)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(t.d.q.own, t.owner, arg)
-	return err
+	found := 0
+	if err := t.query(t.d.q.fetch, func(row *sql.Rows) (bool, error) {
+		var seq, at, notBefore int64
+		var attrs string
+		m := events.Message{Attempt: 1}
+		if err := row.Scan(&seq, &m.ID, &m.Type, &m.Source, &at, &notBefore, &attrs, &m.Data); err != nil {
+			return false, err
+		}
+		m.Time, m.NotBefore = sqldb.Time(at), sqldb.Time(notBefore)
+		if attrs != "null" {
+			if err := json.Unmarshal([]byte(attrs), &m.Attributes); err != nil {
+				return false, fmt.Errorf("stored attributes of %s: %w", m.ID, err)
+			}
+		}
+		where := places[seq]
+		m.Key = where.lease.key
+		if where.index == 0 {
+			m.Attempt = int(where.lease.attempts) + 1
+		}
+		where.lease.msgs[where.index] = m
+		found++
+		return true, nil
+	}, arg); err != nil {
+		return err
+	}
+	if found != len(seqs) {
+		return fmt.Errorf("found %d of %d messages", found, len(seqs))
+	}
+	return nil
 }
 
 // exhausted notes that nothing more is ready, and when something will be.

@@ -122,15 +122,15 @@ func (t *turn) publish(list []*publication) error {
 					lanes = append(lanes, lane, s.id, sql.NullString{String: m.Key, Valid: s.ordered}, due)
 				}
 				t.ready(s, due)
-				messages = append(messages, lane, id, t.now, m.ID, m.Type, m.Source,
-					sqldb.Micros(m.Time), sqldb.Micros(m.NotBefore), p.attrs[i], m.Data)
+				messages = append(messages, id, sql.NullInt64{Int64: lane, Valid: s.ordered}, len(m.Data), t.now,
+					m.ID, m.Type, m.Source, sqldb.Micros(m.Time), sqldb.Micros(m.NotBefore), p.attrs[i], m.Data)
 			}
 		}
 	}
-	if err := t.insert(t.d.q.insertLanes, 4, lanes); err != nil {
+	if err := t.insert(t.d.q.insertLanes, laneColumns, lanes); err != nil {
 		return fmt.Errorf("store lanes: %w", err)
 	}
-	if err := t.insert(t.d.q.insertMessages, 10, messages); err != nil {
+	if err := t.insert(t.d.q.insertMessages, messageColumns, messages); err != nil {
 		return fmt.Errorf("store messages: %w", err)
 	}
 	return nil
@@ -246,21 +246,4 @@ func (t *turn) insert(stmts map[int]*sql.Stmt, columns int, args []any) error {
 		}
 	}
 	return nil
-}
-
-// message reads the message columns of a row after the given first ones.
-func message(row *sql.Rows, key string, first ...any) (events.Message, error) {
-	m := events.Message{Key: key}
-	var at, notBefore int64
-	var attrs string
-	if err := row.Scan(append(first, &m.ID, &m.Type, &m.Source, &at, &notBefore, &attrs, &m.Data)...); err != nil {
-		return m, err
-	}
-	m.Time, m.NotBefore = sqldb.Time(at), sqldb.Time(notBefore)
-	if attrs != "null" {
-		if err := json.Unmarshal([]byte(attrs), &m.Attributes); err != nil {
-			return m, fmt.Errorf("stored attributes of %s: %w", m.ID, err)
-		}
-	}
-	return m, nil
 }

@@ -13,32 +13,33 @@ import (
 // chunks are the row counts for which an INSERT is prepared, largest first.
 var chunks = []int{64, 16, 4, 1}
 
-const messageColumns = "id, type, source, time, not_before, attributes, data"
-
-// queries are the prepared statements. Those of a turn run in its transaction.
+// queries are the prepared statements. Those of a turn run in its transaction and work on whole sets: a turn costs
+// as many round trips to Postgres for a hundred messages as for one.
 type queries struct {
 	register, registered *sql.Stmt
 
-	lockKeys, tryLockKey *sql.Stmt // nil on SQLite
-	drawIDs              *sql.Stmt
-	lanesOfKeys          *sql.Stmt
-	insertLanes          map[int]*sql.Stmt
-	insertMessages       map[int]*sql.Stmt
+	lockKeys, tryLockKeys *sql.Stmt // nil on SQLite
+	drawIDs               *sql.Stmt
+	lanesOfKeys           *sql.Stmt
+	insertLanes           map[int]*sql.Stmt // by number of rows
+	insertMessages        map[int]*sql.Stmt
 
-	probe, firstDue        *sql.Stmt // earliest due of a subscription's free lanes, outside and inside a turn
-	claimSingles           *sql.Stmt // unordered: lane and message in one row
-	claimKeys              *sql.Stmt // ordered: lanes
-	run                    *sql.Stmt // ordered: messages of a lane
-	own                    *sql.Stmt
-	beat, addOwner         *sql.Stmt
-	finishLanes            *sql.Stmt // deletes leased lanes
-	finishMessages         *sql.Stmt // deletes the messages of lanes
-	free                   *sql.Stmt // frees one leased lane
-	postpone               *sql.Stmt // changes the due time of a free lane
-	finishRun              *sql.Stmt // deletes the first messages of a lane
-	retire                 *sql.Stmt // deletes a lane without messages
-	listOwners, takeOwner  *sql.Stmt
-	freeOwned, removeOwner *sql.Stmt
+	probe, firstDue *sql.Stmt // earliest due of a subscription's free lanes, outside and inside a turn
+	claimSingles    *sql.Stmt // unordered lanes with the size of their message
+	claimKeys       *sql.Stmt // ordered lanes
+	heads           *sql.Stmt // the first messages of ordered lanes, without their content
+	fetch           *sql.Stmt // the content of messages
+	own             *sql.Stmt
+	postpone        *sql.Stmt // changes the due time of a lane that this turn has locked
+
+	finishLanes    *sql.Stmt // deletes leased lanes
+	freeLanes      *sql.Stmt // frees leased lanes whose first message is fresh
+	free           *sql.Stmt // frees one leased lane
+	finishMessages *sql.Stmt
+	retire         *sql.Stmt // deletes lanes without messages
+
+	beat, addOwner, listOwners        *sql.Stmt
+	takeOwner, freeOwned, removeOwner *sql.Stmt
 
 	all []*sql.Stmt
 }
@@ -63,38 +64,45 @@ func prepare(ctx context.Context, db *sqldb.DB) (*queries, error) {
 
 	if db.Dialect == sqldb.Postgres {
 		q.lockKeys = write(`SELECT pg_advisory_xact_lock($1::int, stripe) FROM unnest($2::int[]) AS stripe`)
-		q.tryLockKey = write(`SELECT pg_try_advisory_xact_lock($1::int, $2::int)`)
+		q.tryLockKeys = write(`SELECT stripe FROM unnest($2::int[]) AS stripe WHERE pg_try_advisory_xact_lock($1::int, stripe)`)
 		q.drawIDs = write(`SELECT nextval('bus_ids') FROM generate_series(1, $1::bigint)`)
+		q.heads = write(`SELECT m.lane, m.seq, m.size, m.not_before FROM unnest($1::bigint[]) AS l (id) CROSS JOIN LATERAL (
+			SELECT lane, seq, size, not_before FROM bus_messages WHERE lane = l.id ORDER BY seq LIMIT $2) AS m`)
 	} else {
 		q.drawIDs = write(`UPDATE bus_ids SET next = next + $1 RETURNING next`)
+		q.heads = write(`SELECT m.lane, m.seq, m.size, m.not_before FROM json_each($1) AS l JOIN bus_messages m ON m.seq IN (
+			SELECT seq FROM bus_messages WHERE lane = l.value ORDER BY seq LIMIT $2)`)
 	}
 	q.lanesOfKeys = write(`SELECT id, key FROM bus_lanes WHERE sub = $1 AND ` + in("key", "$2", "text"))
 	for _, rows := range chunks {
 		q.insertLanes[rows] = write(`INSERT INTO bus_lanes (id, sub, key, due, owner, attempts) VALUES ` +
-			values(rows, 4, ", 0, 0"))
-		q.insertMessages[rows] = write(`INSERT INTO bus_messages (lane, seq, accepted, ` + messageColumns + `) VALUES ` +
-			values(rows, 10, ""))
+			values(rows, laneColumns, ", 0, 0"))
+		q.insertMessages[rows] = write(`INSERT INTO bus_messages
+			(seq, lane, size, accepted, id, type, source, time, not_before, attributes, data) VALUES ` +
+			values(rows, messageColumns, ""))
 	}
 
 	const firstDue = `SELECT due FROM bus_lanes WHERE owner = 0 AND sub = $1 ORDER BY due LIMIT 1`
 	q.probe, q.firstDue = on(db.R, firstDue), write(firstDue)
-	q.claimSingles = write(`SELECT l.id, l.attempts, m.seq, m.` + strings.ReplaceAll(messageColumns, ", ", ", m.") + `
-		FROM bus_lanes l JOIN bus_messages m ON m.lane = l.id
+	q.claimSingles = write(`SELECT l.id, l.attempts, m.size FROM bus_lanes l JOIN bus_messages m ON m.seq = l.id
 		WHERE l.owner = 0 AND l.sub = $1 AND l.due >= $2 AND l.due <= $3
 		ORDER BY l.due, l.id LIMIT $4` + db.Dialect.SkipLockedOf("l"))
 	q.claimKeys = write(`SELECT id, key, attempts FROM bus_lanes
 		WHERE owner = 0 AND sub = $1 AND due >= $2 AND due <= $3
 		ORDER BY due, id LIMIT $4` + db.Dialect.SkipLocked())
-	q.run = write(`SELECT seq, ` + messageColumns + ` FROM bus_messages WHERE lane = $1 ORDER BY seq LIMIT $2`)
+	q.fetch = write(`SELECT seq, id, type, source, time, not_before, attributes, data FROM bus_messages WHERE ` +
+		in("seq", "$1", "bigint"))
 	q.own = write(`UPDATE bus_lanes SET owner = $1 WHERE ` + in("id", "$2", "bigint"))
 	q.postpone = write(`UPDATE bus_lanes SET due = $1 WHERE id = $2`)
 
 	// The plus keeps SQLite from walking all lanes of the owner by index.
 	q.finishLanes = write(`DELETE FROM bus_lanes WHERE +owner = $1 AND ` + in("id", "$2", "bigint") + ` RETURNING id`)
-	q.finishMessages = write(`DELETE FROM bus_messages WHERE ` + in("lane", "$1", "bigint"))
+	q.freeLanes = write(`UPDATE bus_lanes SET owner = 0, due = 0, attempts = 0
+		WHERE +owner = $1 AND ` + in("id", "$2", "bigint") + ` RETURNING id`)
 	q.free = write(`UPDATE bus_lanes SET owner = 0, due = $1, attempts = $2 WHERE id = $3 AND owner = $4`)
-	q.finishRun = write(`DELETE FROM bus_messages WHERE lane = $1 AND seq <= $2`)
-	q.retire = write(`DELETE FROM bus_lanes WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM bus_messages WHERE lane = $1)`)
+	q.finishMessages = write(`DELETE FROM bus_messages WHERE ` + in("seq", "$1", "bigint"))
+	q.retire = write(`DELETE FROM bus_lanes WHERE ` + in("id", "$1", "bigint") + `
+		AND NOT EXISTS (SELECT 1 FROM bus_messages m WHERE m.lane = bus_lanes.id) RETURNING id`)
 
 	q.beat = write(`UPDATE bus_owners SET beat = beat + 1 WHERE id = $1`)
 	q.addOwner = write(`INSERT INTO bus_owners (id, process, beat) VALUES ($1, $2, 1)`)
@@ -107,6 +115,9 @@ func prepare(ctx context.Context, db *sqldb.DB) (*queries, error) {
 	}
 	return q, nil
 }
+
+// laneColumns and messageColumns are how many placeholders a row of an INSERT has.
+const laneColumns, messageColumns = 4, 11
 
 // values lists rows of placeholders, each row ended by the given constants.
 func values(rows, columns int, constants string) string {

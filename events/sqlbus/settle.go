@@ -3,6 +3,7 @@ package sqlbus
 import (
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"vibesdk-gcp/events"
@@ -58,45 +59,60 @@ func returned(l *lease, finish func(error)) *settlement {
 
 // settle stores the settlements of a turn. One whose lease was lost changes nothing.
 func (t *turn) settle(list []*settlement) error {
-	finished := map[int64][]int64{} // unordered lanes that are done, by owner
+	singles, runs := map[int64][]*lease{}, map[int64][]*lease{} // what is done altogether, by owner
 	for _, s := range list {
 		var err error
 		switch {
-		case !s.lease.sub.ordered && s.done > 0:
-			finished[s.lease.owner] = append(finished[s.lease.owner], s.lease.lane)
-		case s.done == len(s.lease.msgs):
-			err = t.finishRun(s)
-		default:
+		case s.done < len(s.lease.msgs):
 			err = t.free(s)
+		case s.lease.sub.ordered:
+			runs[s.lease.owner] = append(runs[s.lease.owner], s.lease)
+		default:
+			singles[s.lease.owner] = append(singles[s.lease.owner], s.lease)
 		}
 		if err != nil {
 			return fmt.Errorf("settle: %w", err)
 		}
 	}
-	for owner, lanes := range finished {
-		if err := t.finish(owner, lanes); err != nil {
+	for owner, leases := range singles {
+		if err := t.finish(t.d.q.finishLanes, owner, leases); err != nil {
+			return fmt.Errorf("settle: %w", err)
+		}
+	}
+	for owner, leases := range runs {
+		if err := t.finish(t.d.q.freeLanes, owner, leases); err != nil {
+			return fmt.Errorf("settle: %w", err)
+		}
+		if err := t.retire(leases); err != nil {
 			return fmt.Errorf("settle: %w", err)
 		}
 	}
 	return nil
 }
 
-// finish deletes unordered lanes and their messages.
-func (t *turn) finish(owner int64, lanes []int64) error {
-	arg, err := sqldb.Values(t.d.db.Dialect, lanes)
+// finish deletes the messages of leases that are done altogether; stmt says what becomes of their lanes.
+func (t *turn) finish(stmt *sql.Stmt, owner int64, leases []*lease) error {
+	held, err := set[int64, int64](t, stmt, laneIDs(leases), owner)
 	if err != nil {
 		return err
 	}
-	held := make([]int64, 0, len(lanes))
-	if err := t.query(t.d.q.finishLanes, func(row *sql.Rows) (bool, error) {
-		var lane int64
-		err := row.Scan(&lane)
-		held = append(held, lane)
-		return true, err
-	}, owner, arg); err != nil {
-		return err
+	slices.Sort(held)
+	var done []int64
+	for _, l := range leases {
+		if _, ok := slices.BinarySearch(held, l.lane); ok {
+			done = append(done, l.seqs...)
+		}
 	}
-	if arg, err = sqldb.Values(t.d.db.Dialect, held); err != nil {
+	return t.remove(done)
+}
+
+// remove deletes messages.
+func (t *turn) remove(seqs []int64) error {
+	if len(seqs) == 0 {
+		return nil
+	}
+	arg, err := sqldb.Values(t.d.db.Dialect, seqs)
+	if err != nil {
 		return err
 	}
 	_, err = t.exec(t.d.q.finishMessages, arg)
@@ -121,42 +137,53 @@ func (t *turn) free(s *settlement) error {
 		return err
 	}
 	t.ready(l.sub, due)
-	if s.done == 0 {
-		return nil
-	}
-	_, err = t.exec(t.d.q.finishRun, l.lane, l.seqs[s.done-1])
-	return err
+	return t.remove(l.seqs[:s.done])
 }
 
-// finishRun removes a run that is done, and its lane when nothing is left in it.
-func (t *turn) finishRun(s *settlement) error {
-	l := s.lease
-	held, err := t.exec(t.d.q.free, 0, 0, l.lane, l.owner)
-	if err != nil || held == 0 {
-		return err
-	}
-	if _, err := t.exec(t.d.q.finishRun, l.lane, l.seqs[s.done-1]); err != nil {
-		return err
-	}
-	gone, err := t.retire(l.sub, l.lane, l.key)
-	if err == nil && !gone {
-		t.ready(l.sub, 0)
-	}
-	return err
-}
-
-// retire deletes an ordered lane if it has no messages, and reports whether it did. On Postgres it needs the
-// key's lock, or a publisher that found the lane there could commit a message without one; when the lock is
-// taken, a message is on its way.
-func (t *turn) retire(s *subscription, lane int64, key string) (bool, error) {
-	if t.d.q.tryLockKey != nil {
-		var locked bool
-		if err := t.query(t.d.q.tryLockKey, func(row *sql.Rows) (bool, error) {
-			return false, row.Scan(&locked)
-		}, stripeClass, stripe(s.id, key)); err != nil || !locked {
-			return false, err
+// retire deletes those of some ordered lanes, all free, that have no messages, and makes the others ready. On
+// Postgres it needs the key's lock, or a publisher that found the lane there could commit a message without
+// one; when the lock is taken, a message is on its way.
+func (t *turn) retire(leases []*lease) error {
+	mine := leases
+	if t.d.q.tryLockKeys != nil {
+		var stripes []int32
+		for _, l := range leases {
+			stripes = append(stripes, stripe(l.sub.id, l.key))
+		}
+		slices.Sort(stripes)
+		locked := map[int32]bool{}
+		if err := t.query(t.d.q.tryLockKeys, func(row *sql.Rows) (bool, error) {
+			var got int32
+			err := row.Scan(&got)
+			locked[got] = true
+			return true, err
+		}, stripeClass, slices.Compact(stripes)); err != nil {
+			return err
+		}
+		mine = nil
+		for _, l := range leases {
+			if locked[stripe(l.sub.id, l.key)] {
+				mine = append(mine, l)
+			}
 		}
 	}
-	deleted, err := t.exec(t.d.q.retire, lane)
-	return deleted > 0, err
+	gone, err := set[int64, int64](t, t.d.q.retire, laneIDs(mine))
+	if err != nil {
+		return err
+	}
+	slices.Sort(gone)
+	for _, l := range leases {
+		if _, ok := slices.BinarySearch(gone, l.lane); !ok {
+			t.ready(l.sub, 0)
+		}
+	}
+	return nil
+}
+
+func laneIDs(leases []*lease) []int64 {
+	ids := make([]int64, len(leases))
+	for i, l := range leases {
+		ids[i] = l.lane
+	}
+	return ids
 }

@@ -28,7 +28,7 @@ func (d *Driver) Stats(ctx context.Context) ([]Stat, error) {
 			COALESCE(SUM(CASE WHEN l.owner <> 0 THEN 1 ELSE 0 END), 0),
 			COALESCE(MIN(m.accepted), 0)
 		FROM bus_subscriptions s
-		LEFT JOIN (bus_lanes l JOIN bus_messages m ON m.lane = l.id) ON l.sub = s.id
+		LEFT JOIN (bus_lanes l JOIN bus_messages m ON l.id = COALESCE(m.lane, m.seq)) ON l.sub = s.id
 		GROUP BY s.id, s.name, s.topic ORDER BY s.name`), sqldb.Micros(now))
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package sqlbus
 import (
 	"context"
 	"database/sql"
+
+	"vibesdk-gcp/internal/sqldb"
 )
 
 // turn is one transaction of the writer.
@@ -105,4 +107,23 @@ func (t *turn) query(stmt *sql.Stmt, scan func(row *sql.Rows) (more bool, err er
 		return err
 	}
 	return rows.Err()
+}
+
+// set runs a prepared statement whose last argument is a list, and gathers the one column that it returns.
+func set[T, R int64 | string](t *turn, stmt *sql.Stmt, list []T, args ...any) ([]R, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	arg, err := sqldb.Values(t.d.db.Dialect, list)
+	if err != nil {
+		return nil, err
+	}
+	var results []R
+	err = t.query(stmt, func(row *sql.Rows) (bool, error) {
+		var result R
+		err := row.Scan(&result)
+		results = append(results, result)
+		return true, err
+	}, append(args, arg)...)
+	return results, err
 }

@@ -234,7 +234,7 @@ func (w *writer) queued() (work, []*receiver) {
 // turn runs one transaction and reports whether there was anything to do.
 func (w *writer) turn() (bool, error) {
 	take := w.take()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), turnTimeout)
+	ctx, cancel := w.turnContext()
 	defer cancel()
 
 	// Publications and settlements may make lanes ready; otherwise look before writing.
@@ -264,6 +264,15 @@ func (w *writer) turn() (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// turnContext bounds a turn on Postgres. SQLite bounds itself with its busy timeout, and watching a context
+// there costs a goroutine for each statement.
+func (w *writer) turnContext() (context.Context, context.CancelFunc) {
+	if w.d.db.Dialect == sqldb.SQLite {
+		return context.WithoutCancel(w.ctx), func() {}
+	}
+	return context.WithTimeout(context.WithoutCancel(w.ctx), turnTimeout)
 }
 
 // probe finds out, for claims alone, which subscriptions have something ready.

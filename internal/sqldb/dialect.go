@@ -41,6 +41,14 @@ func (d Dialect) SkipLocked() string {
 	return ""
 }
 
+// SkipLockedOf is [Dialect.SkipLocked] for one table of a join.
+func (d Dialect) SkipLockedOf(table string) string {
+	if d == Postgres {
+		return " FOR UPDATE OF " + table + " SKIP LOCKED"
+	}
+	return ""
+}
+
 // ForUpdate is the clause that locks the rows read until the transaction ends.
 func (d Dialect) ForUpdate() string {
 	if d == Postgres {

@@ -31,8 +31,9 @@ CREATE UNIQUE INDEX bus_lanes_key ON bus_lanes (sub, key) WHERE key IS NOT NULL;
 CREATE INDEX bus_lanes_free ON bus_lanes (owner, sub, due, id);
 
 CREATE TABLE bus_messages (
-    lane       BIGINT NOT NULL,
-    seq        BIGINT NOT NULL,
+    seq        BIGINT PRIMARY KEY,  -- also the lane of an unordered message
+    lane       BIGINT,              -- NULL for an unordered message
+    size       BIGINT NOT NULL,
     accepted   BIGINT NOT NULL,
     id         TEXT   NOT NULL,
     type       TEXT   NOT NULL,
@@ -40,9 +41,9 @@ CREATE TABLE bus_messages (
     time       BIGINT NOT NULL,
     not_before BIGINT NOT NULL,
     attributes TEXT   NOT NULL,
-    data       BYTEA,
-    PRIMARY KEY (lane, seq)
+    data       BYTEA
 );
+CREATE INDEX bus_messages_lane ON bus_messages (lane, seq) WHERE lane IS NOT NULL;
 
 -- Rows live for milliseconds: without frequent vacuuming a claim wades through dead ones.
 ALTER TABLE bus_lanes SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);

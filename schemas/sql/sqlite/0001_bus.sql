@@ -32,8 +32,9 @@ CREATE UNIQUE INDEX bus_lanes_key ON bus_lanes (sub, key) WHERE key IS NOT NULL;
 CREATE INDEX bus_lanes_free ON bus_lanes (owner, sub, due, id);
 
 CREATE TABLE bus_messages (
-    lane       INTEGER NOT NULL,
-    seq        INTEGER NOT NULL,
+    seq        INTEGER PRIMARY KEY,  -- also the lane of an unordered message
+    lane       INTEGER,              -- NULL for an unordered message
+    size       INTEGER NOT NULL,
     accepted   INTEGER NOT NULL,
     id         TEXT    NOT NULL,
     type       TEXT    NOT NULL,
@@ -41,6 +42,6 @@ CREATE TABLE bus_messages (
     time       INTEGER NOT NULL,
     not_before INTEGER NOT NULL,
     attributes TEXT    NOT NULL,
-    data       BLOB,
-    PRIMARY KEY (lane, seq)
-) WITHOUT ROWID;
+    data       BLOB
+);
+CREATE INDEX bus_messages_lane ON bus_messages (lane, seq) WHERE lane IS NOT NULL;
