@@ -33,17 +33,19 @@ func (j *Janitor) sweepStale(ctx context.Context, dry bool) error {
 	return failed.err("sweep of stale sandboxes")
 }
 
+// reasons are the reasons to stop, by why a record is due.
+var reasons = map[sandbox.DueReason]gen.SandboxRequest_StopReason{
+	sandbox.DueExpired: gen.SandboxRequest_EXPIRED,
+	sandbox.DueIdle:    gen.SandboxRequest_IDLE,
+	sandbox.DueStuck:   gen.SandboxRequest_STUCK,
+}
+
 // stopRequest asks for the end that the record is due for. The same due time gives the same request id.
 func stopRequest(rec sandbox.Record, due time.Time, why sandbox.DueReason) *gen.SandboxRequest {
-	reason := map[sandbox.DueReason]gen.SandboxRequest_StopReason{
-		sandbox.DueExpired: gen.SandboxRequest_EXPIRED,
-		sandbox.DueIdle:    gen.SandboxRequest_IDLE,
-		sandbox.DueStuck:   gen.SandboxRequest_STUCK,
-	}[why]
 	return &gen.SandboxRequest{
 		RequestId:  fmt.Sprintf("stop-%s-%d-%s-%d", rec.ID, rec.Fence, why, due.Unix()),
 		Action:     gen.SandboxRequest_STOP,
 		SandboxId:  rec.ID,
-		StopReason: reason,
+		StopReason: reasons[why],
 	}
 }

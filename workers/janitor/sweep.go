@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -30,7 +31,8 @@ func (j *Janitor) pages(ctx context.Context, q sandbox.Query, fn func([]sandbox.
 	}
 }
 
-// each calls fn for every item, some at once, and returns all errors together. When ctx ends it starts no more.
+// each calls fn for every item, some at once, and returns all errors together. When ctx ends it starts no more. A
+// panic is the error of its item: it is out of reach of the bus, which would end the whole process.
 func each[T any](ctx context.Context, items []T, fn func(T) error) error {
 	var failed failures
 	var g errgroup.Group
@@ -41,6 +43,11 @@ func each[T any](ctx context.Context, items []T, fn func(T) error) error {
 			break
 		}
 		g.Go(func() error {
+			defer func() {
+				if p := recover(); p != nil {
+					failed.add(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+				}
+			}()
 			failed.add(fn(item))
 			return nil
 		})
