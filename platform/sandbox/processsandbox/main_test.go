@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -149,9 +150,17 @@ func TestConformance(t *testing.T) {
 	sandboxtest.RunRuntime(t, func(t *testing.T) sandbox.RuntimeDriver {
 		return newDriver(t, options(t.TempDir(), program))
 	}, sandboxtest.RuntimeFeatures{
-		Alive: alive,
+		Alive: alive, Daemons: runtime.GOOS == "linux",
 		Dev:   "exec " + self, DevEnv: map[string]string{roleVar: "devserver"},
 	})
+}
+
+// needsMarks skips what only marks in the environment of processes can do.
+func needsMarks(tb testing.TB) {
+	tb.Helper()
+	if runtime.GOOS != "linux" {
+		tb.Skip("processes of " + runtime.GOOS + " do not show their environment")
+	}
 }
 
 func must(tb testing.TB, err error) {
@@ -160,5 +169,3 @@ func must(tb testing.TB, err error) {
 		tb.Fatal(err)
 	}
 }
-
-func playRemover(string) int { return 0 }

@@ -21,6 +21,9 @@ func deleteEndsBuild(t *testing.T, s *runtimeSuite) {
 // deleteEndsDaemons starts processes that try to get away: into a session of their own, orphaned, with a cleared
 // environment.
 func deleteEndsDaemons(t *testing.T, s *runtimeSuite) {
+	if !s.features.Daemons {
+		t.Skip("daemons are not found here")
+	}
 	task := NewTask("daemons", 1, `
 		(setsid sh -c 'echo session $$; sleep 1000; true' &)
 		(setsid env -i PATH="$PATH" sh -c 'echo cleared $$; sleep 1000; true' &)

@@ -23,6 +23,8 @@ type RuntimeFeatures struct {
 	// Alive reports whether a process of a sandbox lives, by the number that it knows itself by. Nil skips the cases
 	// that need to look at processes.
 	Alive func(pid int) bool
+	// Daemons says that processes are found and ended even when they left their session and their environment.
+	Daemons bool
 	// Dev is a development server: a command line that answers every request on $PORT with "hello from dev", and the
 	// variables it needs. Empty skips the cases that need one.
 	Dev    string
