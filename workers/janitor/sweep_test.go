@@ -291,6 +291,7 @@ func TestIdempotent(t *testing.T) {
 	t.Parallel()
 	workertest.Idempotent(t, workertest.Case{
 		Open: func(t *testing.T, fx *workertest.Effects) workertest.World {
+			t.Helper()
 			w := newWorldOn(t, workertest.NewSandboxes(t, fx))
 			w.outbox.fx = fx
 			w.build(t, sandbox.Ref{ID: sandbox.IDFor("stranger"), Fence: 1})

@@ -11,6 +11,7 @@ import (
 
 // end is the state of the platform, and how often it built.
 func (w *world) end(t *testing.T) func(context.Context) (any, error) {
+	t.Helper()
 	return func(ctx context.Context) (any, error) {
 		state, err := w.State(ctx)
 		return fmt.Sprintf("%+v after %d builds", state, w.Builds(t)), err
@@ -21,6 +22,7 @@ func TestIdempotentRun(t *testing.T) {
 	t.Parallel()
 	workertest.Idempotent(t, workertest.Case{
 		Open: func(t *testing.T, fx *workertest.Effects) workertest.World {
+			t.Helper()
 			w := newWorldOn(t, workertest.NewSandboxes(t, fx))
 			good, bad := app("good", w.CountBuild()), app("bad", w.CountBuild()+"; exit 1")
 			// The messages cannot know the platform's folder, so the handler puts its command in.
@@ -44,6 +46,7 @@ func TestIdempotentStop(t *testing.T) {
 	t.Parallel()
 	workertest.Idempotent(t, workertest.Case{
 		Open: func(t *testing.T, fx *workertest.Effects) workertest.World {
+			t.Helper()
 			w := newWorldOn(t, workertest.NewSandboxes(t, fx))
 			w.deliver(t, app("r1", "true"))
 			return workertest.World{Handle: w.Handle, State: w.end(t)}
@@ -57,6 +60,7 @@ func TestIdempotentResume(t *testing.T) {
 	t.Parallel()
 	workertest.Idempotent(t, workertest.Case{
 		Open: func(t *testing.T, fx *workertest.Effects) workertest.World {
+			t.Helper()
 			w := newWorldOn(t, workertest.NewSandboxes(t, fx))
 			w.deliver(t, app("r1", "true"))
 			w.Restart(t)

@@ -128,10 +128,6 @@ func (w *world) await(t *testing.T, requestID string, ok func(sandbox.Record) bo
 	}
 }
 
-func in(state sandbox.State) func(sandbox.Record) bool {
-	return func(r sandbox.Record) bool { return r.State == state }
-}
-
 // get fetches the preview's first page from where its route leads.
 func (w *world) get(t *testing.T, requestID string) string {
 	t.Helper()

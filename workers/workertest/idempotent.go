@@ -78,8 +78,14 @@ func Idempotent(t *testing.T, c Case) {
 	}
 	backwards := slices.Clone(c.Messages)
 	slices.Reverse(backwards)
-	same("twice", func(t *testing.T) end { return c.run(t, new(Effects), 0, nil, slices.Concat(c.Messages, c.Messages)) })
-	same("backwards", func(t *testing.T) end { return c.run(t, new(Effects), 0, nil, backwards) })
+	same("twice", func(t *testing.T) end {
+		t.Helper()
+		return c.run(t, new(Effects), 0, nil, slices.Concat(c.Messages, c.Messages))
+	})
+	same("backwards", func(t *testing.T) end {
+		t.Helper()
+		return c.run(t, new(Effects), 0, nil, backwards)
+	})
 	same("at once", c.runAtOnce)
 	for _, how := range []struct {
 		name  string
@@ -87,6 +93,7 @@ func Idempotent(t *testing.T, c Case) {
 	}{{"crash", panics}, {"lost answer", answerLost}} {
 		for n := 1; n <= len(effects); n++ {
 			same(fmt.Sprintf("%s after effect %d %s", how.name, n, effects[n-1]), func(t *testing.T) end {
+				t.Helper()
 				return c.run(t, new(Effects), n, how.crash, c.Messages)
 			})
 		}
@@ -106,7 +113,7 @@ func (c Case) run(t *testing.T, fx *Effects, n int, crash func(string) error, ms
 		}
 		parked[m.ID] = parked[m.ID] || isParked != nil
 	}
-	return w.end(t, ctx, parked)
+	return w.end(ctx, t, parked)
 }
 
 // runAtOnce delivers every message many times, all at the same time.
@@ -133,7 +140,7 @@ func (c Case) runAtOnce(t *testing.T) end {
 	}
 	close(start)
 	wg.Wait()
-	return w.end(t, ctx, parked)
+	return w.end(ctx, t, parked)
 }
 
 func (c Case) open(t *testing.T, fx *Effects) (World, context.Context) {
@@ -143,7 +150,7 @@ func (c Case) open(t *testing.T, fx *Effects) (World, context.Context) {
 	return c.Open(t, fx), ctx
 }
 
-func (w World) end(t *testing.T, ctx context.Context, parked map[string]bool) end {
+func (w World) end(ctx context.Context, t *testing.T, parked map[string]bool) end {
 	t.Helper()
 	state, err := w.State(ctx)
 	if err != nil {

@@ -20,7 +20,6 @@ type ledger struct {
 	mu     sync.Mutex
 	fx     *workertest.Effects
 	booked map[string]bool
-	log    []string
 	sum    int
 }
 

@@ -74,7 +74,7 @@ func (s *Sandboxes) start(t *testing.T) {
 	t.Helper()
 	var err error
 	s.driver, err = processsandbox.New(t.Context(), processsandbox.Options{
-		Dir: s.dir, Sandboxd: sandboxd(t), Builds: 4, BaseEnv: map[string]string{"PATH": os.Getenv("PATH")},
+		Dir: s.dir, Sandboxd: sandboxd(t), Builds: 4, BaseEnv: map[string]string{"PATH": "/usr/bin:/bin"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +163,7 @@ func sandboxd(t *testing.T) string {
 	if guest.dir != "" {
 		return path
 	}
-	dir, err := os.MkdirTemp("", "workertest-")
+	dir, err := os.MkdirTemp("", "workertest-") //nolint:usetesting // it is for all tests of the binary; Main removes it
 	if err != nil {
 		t.Fatal(err)
 	}
