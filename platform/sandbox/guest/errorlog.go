@@ -31,28 +31,37 @@ const (
 //     message of its `err`
 //   - a line that fatalLine or errorLine matches, once terminal colours are removed: an uncaught exception, a
 //     panic, a compiler that gave up. The stack trace that follows on the same stream belongs to it.
+//   - the line at the end of a Python traceback, with the traceback
 //
 // Two errors of one level are the same when their messages differ only in digits.
 type errorLog struct {
 	mu     sync.Mutex
 	known  map[[sha256.Size]byte]*sandbox.LoggedError
-	traces map[string]*sandbox.LoggedError // by stream: the error whose stack trace is being read
+	traces map[string]*stackTrace // by stream
+}
+
+// stackTrace is the trace being read on a stream.
+type stackTrace struct {
+	// of is the error that the trace belongs to. It is nil in a Python traceback, which names the error last.
+	of  *sandbox.LoggedError
+	raw string
 }
 
 func newErrorLog() *errorLog {
-	return &errorLog{known: map[[sha256.Size]byte]*sandbox.LoggedError{}, traces: map[string]*sandbox.LoggedError{}}
+	return &errorLog{known: map[[sha256.Size]byte]*sandbox.LoggedError{}, traces: map[string]*stackTrace{}}
 }
 
 var (
 	fatalLine = regexp.MustCompile(`^(?:fatal error: |FATAL ERROR: |panic: |Segmentation fault|thread '.*' panicked at )` +
-		`|JavaScript heap out of memory|\bEADDRINUSE\b|^Traceback \(most recent call last\):`)
+		`|JavaScript heap out of memory|\bEADDRINUSE\b`)
 	errorLine = regexp.MustCompile(`^(?:\S+ )?(?:Uncaught |\[?UnhandledPromiseRejection|Unhandled (?:promise )?[Rr]ejection|\[vite\].*[Ee]rror|ERROR in |Failed to compile|Module not found)` +
 		`|^(?:[a-z]+: )?(?:[A-Z]\w*)?(?:Error|Exception)(?: \[\w+\])?: ` +
 		`|\bCannot find (?:module|package) ['"]`)
-	traceLine  = regexp.MustCompile(`^(?:\s+\S|goroutine \d+ \[|\S+\(.*\)$|created by |\w*(?:Error|Exception)\b.*$|\}|$)`)
-	digits     = regexp.MustCompile(`0x[0-9a-fA-F]+|\d+`)
-	pythonLast = "Traceback (most recent call last):"
+	traceLine = regexp.MustCompile(`^(?:\s+\S|goroutine \d+ \[|[\w./*()]+\(.*\)$|created by |\}|$)`)
+	digits    = regexp.MustCompile(`0x[0-9a-fA-F]+|\d+`)
 )
+
+const pythonTraceback = "Traceback (most recent call last):"
 
 // line looks at one line of output. It is what phaseLog.observe wants.
 func (e *errorLog) line(at time.Time, stream, line string) {
@@ -68,13 +77,21 @@ func (e *errorLog) line(at time.Time, stream, line string) {
 			return
 		}
 	}
-	if trace := e.traces[stream]; trace != nil && traceLine.MatchString(text) {
-		e.extend(trace, text)
-		return
+	if trace := e.traces[stream]; trace != nil {
+		if trace.add(text) {
+			return
+		}
+		delete(e.traces, stream)
+		if trace.of == nil {
+			e.add(at, text, levelError, trace.raw+"\n"+text)
+			return
+		}
 	}
-	delete(e.traces, stream)
 	level := 0
 	switch {
+	case text == pythonTraceback:
+		e.traces[stream] = &stackTrace{raw: text}
+		return
 	case fatalLine.MatchString(text):
 		level = levelFatal
 	case errorLine.MatchString(text):
@@ -82,7 +99,22 @@ func (e *errorLog) line(at time.Time, stream, line string) {
 	default:
 		return
 	}
-	e.traces[stream] = e.add(at, text, level, text)
+	e.traces[stream] = &stackTrace{of: e.add(at, text, level, text)}
+}
+
+// add takes a line that belongs to the trace, or reports that it is at its end.
+func (t *stackTrace) add(text string) bool {
+	raw := &t.raw
+	if t.of != nil {
+		raw = &t.of.RawOutput
+	}
+	if t.of == nil && text == "" || !traceLine.MatchString(text) {
+		return false
+	}
+	if len(*raw)+len(text) < rawLimit {
+		*raw += "\n" + text
+	}
+	return true
 }
 
 // pinoLine reads a line of JSON that has a level.
@@ -133,16 +165,6 @@ func (e *errorLog) dropOldest() {
 		}
 	}
 	delete(e.known, oldest)
-}
-
-// extend adds a line of a stack trace. Python names the error in the last line of a trace, not in the first.
-func (e *errorLog) extend(trace *sandbox.LoggedError, text string) {
-	if len(trace.RawOutput)+len(text) < rawLimit {
-		trace.RawOutput += "\n" + text
-	}
-	if trace.Message == pythonLast && text != "" && text[0] != ' ' {
-		trace.Message = cut(text, messageLimit)
-	}
 }
 
 // list returns the errors, newest first.

@@ -36,14 +36,16 @@ type phaseLog struct {
 	// observe, if set, is called with each masked line of the project's commands, in order and one at a time.
 	observe func(at time.Time, stream, line string)
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// limit is how many bytes go to out.
+	limit  int64
 	out    io.Writer
 	stored int64
 	buf    []byte
 }
 
 func newPhaseLog(out io.Writer, task sandbox.GuestTask, keep int) *phaseLog {
-	return &phaseLog{mask: newMasker(task.Spec.Env), kept: newRing(keep), out: out}
+	return &phaseLog{mask: newMasker(task.Spec.Env), kept: newRing(keep), out: out, limit: storedLimit}
 }
 
 // system prints a line of our own.
@@ -82,11 +84,11 @@ func (l *phaseLog) lines(stream string, lines []string) {
 		}
 	}
 	_, _ = l.kept.Write(l.buf) // a ring takes everything
-	if l.stored > storedLimit {
+	if l.stored > l.limit {
 		return
 	}
-	if l.stored += int64(len(l.buf)); l.stored > storedLimit {
-		l.buf = fmt.Appendf(l.buf, "[%s] [%s] the log is larger than %d MiB; the rest is not stored\n", now.UTC().Format(time.RFC3339Nano), streamSystem, storedLimit>>20)
+	if l.stored += int64(len(l.buf)); l.stored > l.limit {
+		l.buf = fmt.Appendf(l.buf, "[%s] [%s] the log is larger than %d MiB; the rest is not stored\n", now.UTC().Format(time.RFC3339Nano), streamSystem, l.limit>>20)
 	}
 	_, _ = l.out.Write(l.buf) // a full disk must not stop the app; its own writes will tell
 }

@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"sync"
@@ -56,13 +57,11 @@ func (r *ring) tail(n int) string {
 	if len(r.buf) <= n {
 		return string(r.buf)
 	}
-	end := r.buf[len(r.buf)-n:]
-	for i, b := range end {
-		if b == '\n' && i+1 < len(end) {
-			return string(end[i+1:])
-		}
+	from := len(r.buf) - n
+	if i := bytes.IndexByte(r.buf[from-1:len(r.buf)-1], '\n'); i >= 0 {
+		from += i
 	}
-	return string(end)
+	return string(r.buf[from:])
 }
 
 // reader reads from the offset on, or from the oldest byte kept when that is later. With follow, reading
