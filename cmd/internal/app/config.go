@@ -1,0 +1,153 @@
+package app
+
+import (
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"vibesdk-gcp/internal/obs"
+)
+
+// Config is everything that can be set from outside. Each field names its environment variable; a flag of the
+// program of the same meaning wins over it.
+type Config struct {
+	// Listen is where the gateway and the router answer, host:port. LISTEN. Defaults to 127.0.0.1:8787. An
+	// address that other machines can reach needs APIKey.
+	Listen string
+	// DataDir holds the database, the sandboxes, uploads and caches. DATA_DIR. Defaults to data.
+	DataDir string
+	// Provider is where things run. RUNTIME_PROVIDER. Defaults to local, the only one of this release.
+	Provider string
+	// DatabaseURL is sqlite:<path> or postgres://…. DATABASE_URL. Defaults to sqlite:<DataDir>/vibed.db.
+	DatabaseURL string
+	// Bus is where messages are kept: sql, in the database, or pubsub. BUS_BACKEND. Defaults to sql.
+	Bus string
+	// PubSubProject is the project of the topics. PUBSUB_PROJECT. Required with Bus pubsub.
+	PubSubProject string
+	// PubSubEndpoint is the address of an emulator. PUBSUB_EMULATOR_HOST. Defaults to the service itself.
+	PubSubEndpoint string
+	// PreviewDomain is below which previews have their hosts. PREVIEW_DOMAIN. Defaults to preview.localhost, which browsers
+	// take for this machine.
+	PreviewDomain string
+	// AppDomain is below which deployed apps have their hosts. APP_DOMAIN. Defaults to localhost.
+	AppDomain string
+	// APIKey is what callers of the gateway must send. Read from the file that API_KEY_FILE names. Defaults to none,
+	// and then only this machine may call.
+	APIKey string
+	// SchedulesFile is what the ticker fires. SCHEDULES_FILE. Defaults to the file built in.
+	SchedulesFile string
+
+	// Sandboxd is the guest program. SANDBOXD. Defaults to sandboxd beside this program, then on PATH.
+	Sandboxd string
+	// SandboxEnv is the environment of every project's commands. See config_sandbox.go.
+	SandboxEnv map[string]string
+	// SandboxTTL and SandboxIdle are for requests that say nothing. SANDBOX_TTL, SANDBOX_IDLE. Default to 30m and 10m.
+	SandboxTTL, SandboxIdle time.Duration
+	// SandboxMaxTTL bounds what a request may ask for. SANDBOX_MAX_TTL. Defaults to 24h.
+	SandboxMaxTTL time.Duration
+	// BuildTimeout and StartTimeout bound the phases of a sandbox. SANDBOX_BUILD_TIMEOUT, SANDBOX_START_TIMEOUT. Default to
+	// 10m and 2m.
+	BuildTimeout, StartTimeout time.Duration
+	// Builds is how many builds run at once. SANDBOX_BUILDS. Defaults to 2.
+	Builds int
+
+	// DrainTimeout is how long a stop waits for work under way. DRAIN_TIMEOUT. Defaults to 8s, inside the 10 s that Cloud
+	// Run gives.
+	DrainTimeout time.Duration
+	// LogLevel is debug, info, warn or error. LOG_LEVEL. Defaults to info.
+	LogLevel slog.Level
+	// LogLevelSet tells a chosen level from the default.
+	LogLevelSet bool
+	// LogFormat is auto, text or json. LOG_FORMAT. Defaults to auto: text on a terminal.
+	LogFormat obs.Format
+}
+
+// ClientConfig is what vibectl needs to find the gateway.
+type ClientConfig struct {
+	// Addr is the gateway's address. VIBE_ADDR. Defaults to http://127.0.0.1:8787.
+	Addr string
+	// APIKey is sent with each call. Read from the file that VIBE_API_KEY_FILE names. Defaults to none.
+	APIKey string
+}
+
+// Defaults that more than one program names.
+const (
+	DefaultListen = "127.0.0.1:8787"
+	DefaultAddr   = "http://" + DefaultListen
+)
+
+// ConfigFromEnvironment reads the environment of this process.
+func ConfigFromEnvironment() (Config, error) { return ReadConfig(os.LookupEnv) }
+
+// ClientConfigFromEnvironment reads the environment of this process.
+func ClientConfigFromEnvironment() (ClientConfig, error) { return ReadClientConfig(os.LookupEnv) }
+
+// ReadConfig reads and checks the variables that lookup knows. The error lists every fault, each with its variable.
+func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
+	r := reader{lookup: lookup}
+	c := Config{
+		Listen:         r.text("LISTEN", DefaultListen),
+		DataDir:        r.text("DATA_DIR", "data"),
+		Provider:       r.oneOf("RUNTIME_PROVIDER", "local", "gcp", "cloudflare"),
+		DatabaseURL:    r.text("DATABASE_URL", ""),
+		Bus:            r.oneOf("BUS_BACKEND", "sql"),
+		PubSubProject:  r.text("PUBSUB_PROJECT", ""),
+		PubSubEndpoint: r.text("PUBSUB_EMULATOR_HOST", ""),
+		PreviewDomain:  strings.ToLower(r.text("PREVIEW_DOMAIN", "preview.localhost")),
+		AppDomain:      strings.ToLower(r.text("APP_DOMAIN", "localhost")),
+		APIKey:         r.secretFile("API_KEY_FILE"),
+		SchedulesFile:  r.text("SCHEDULES_FILE", ""),
+		Sandboxd:       r.text("SANDBOXD", ""),
+		SandboxTTL:     r.duration("SANDBOX_TTL", 30*time.Minute, 5*time.Second, 24*time.Hour),
+		SandboxIdle:    r.duration("SANDBOX_IDLE", 10*time.Minute, 5*time.Second, 24*time.Hour),
+		SandboxMaxTTL:  r.duration("SANDBOX_MAX_TTL", 24*time.Hour, 5*time.Second, 24*time.Hour),
+		BuildTimeout:   r.duration("SANDBOX_BUILD_TIMEOUT", 10*time.Minute, time.Second, 24*time.Hour),
+		StartTimeout:   r.duration("SANDBOX_START_TIMEOUT", 2*time.Minute, time.Second, time.Hour),
+		Builds:         r.number("SANDBOX_BUILDS", 2, 1, 64),
+		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
+		LogLevel:       parsed(&r, "LOG_LEVEL", "info", obs.ParseLevel),
+		LogFormat:      parsed(&r, "LOG_FORMAT", "auto", obs.ParseFormat),
+	}
+	_, c.LogLevelSet = lookup("LOG_LEVEL")
+	c.SandboxEnv = r.sandboxEnv()
+	r.check(c)
+	return c, r.err()
+}
+
+// ReadClientConfig reads and checks the variables that lookup knows.
+func ReadClientConfig(lookup func(string) (string, bool)) (ClientConfig, error) {
+	r := reader{lookup: lookup}
+	c := ClientConfig{Addr: r.text("VIBE_ADDR", DefaultAddr), APIKey: r.secretFile("VIBE_API_KEY_FILE")}
+	return c, r.err()
+}
+
+// check holds the rules between fields.
+func (r *reader) check(c Config) {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		r.fault("LISTEN", "%q is not host:port, like %s", c.Listen, DefaultListen)
+	}
+	if c.Provider != "local" {
+		r.fault("RUNTIME_PROVIDER", "%q comes in a later release; this one has local only", c.Provider)
+	}
+	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "sqlite:") &&
+		!strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
+		r.fault("DATABASE_URL", "must begin with sqlite: or postgres://")
+	}
+	if c.Bus == "pubsub" && c.PubSubProject == "" {
+		r.fault("PUBSUB_PROJECT", "is required with BUS_BACKEND=pubsub")
+	}
+	if c.SandboxTTL > c.SandboxMaxTTL {
+		r.fault("SANDBOX_TTL", "%s is longer than SANDBOX_MAX_TTL, %s", c.SandboxTTL, c.SandboxMaxTTL)
+	}
+}
+
+// databaseURL is DatabaseURL with its default.
+func (c Config) databaseURL() string {
+	if c.DatabaseURL != "" {
+		return c.DatabaseURL
+	}
+	return "sqlite:" + filepath.Join(c.DataDir, "vibed.db")
+}

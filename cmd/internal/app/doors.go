@@ -1,0 +1,79 @@
+package app
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"slices"
+
+	"vibesdk-gcp/gateway"
+	"vibesdk-gcp/router"
+)
+
+// doors are the HTTP handlers of one listener: requests for hosts of the router go there, all others to the gateway.
+type doors struct {
+	gateway *gateway.Gateway // nil without that role
+	router  *router.Router   // as above
+}
+
+func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, err error) {
+	d = &doors{}
+	if slices.Contains(roles, RoleRouter) {
+		d.router, err = router.New(router.Options{
+			Domain: c.AppDomain, PreviewDomain: c.PreviewDomain, Lookup: p.routes, Activity: p.records,
+			DevOrigins: c.AppDomain == "localhost", Logger: p.log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		p.onClose("router", func(context.Context) error { return d.router.Close() })
+	}
+	if slices.Contains(roles, RoleGateway) {
+		d.gateway, err = gateway.New(gateway.Options{
+			Publisher: p.bus, Records: p.records, Runtime: p.runtime,
+			Sources: p.sources, SourcesURL: p.sourcesURL,
+			PreviewURL: previewURL(c.PreviewDomain, addr),
+			APIKey:     c.APIKey,
+			Ready:      p.db.R.PingContext,
+			Metrics:    p.telemetry.Metrics,
+			Logger:     p.log, MeterProvider: p.telemetry.Meter,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case d.router != nil && d.router.Match(r.Host):
+		d.router.ServeHTTP(w, r)
+	case d.gateway != nil:
+		d.gateway.ServeHTTP(w, r)
+	default:
+		http.Error(w, "Not found", http.StatusNotFound)
+	}
+}
+
+// drain ends answers without an end, so that the server can stop.
+func (d *doors) drain() {
+	if d.gateway != nil {
+		d.gateway.Drain()
+	}
+	if d.router != nil {
+		_ = d.router.Close() // ends hot-reload connections; it never fails
+	}
+}
+
+// previewURL builds the addresses of previews on the port that we listen on.
+func previewURL(domain string, addr net.Addr) func(id, token string) string {
+	_, port, err := net.SplitHostPort(addr.String())
+	if err != nil || port == "80" {
+		port = ""
+	} else {
+		port = ":" + port
+	}
+	return func(id, token string) string { return "http://" + id + "-" + token + "." + domain + port + "/" }
+}

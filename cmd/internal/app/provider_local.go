@@ -1,0 +1,122 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"gocloud.dev/blob/fileblob"
+
+	"vibesdk-gcp/events"
+	"vibesdk-gcp/events/sqlbus"
+	"vibesdk-gcp/internal/obs"
+	"vibesdk-gcp/internal/sqldb"
+	"vibesdk-gcp/platform/deployment"
+	"vibesdk-gcp/platform/deployment/sqldeployment"
+	"vibesdk-gcp/platform/sandbox"
+	"vibesdk-gcp/platform/sandbox/processsandbox"
+	"vibesdk-gcp/platform/sandbox/sqlsandbox"
+	"vibesdk-gcp/schemas"
+)
+
+// openLocal opens the ports of the local provider: one database, sandboxes as processes, uploads in a folder.
+func openLocal(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *provider, err error) {
+	p := &provider{log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if p.telemetry, err = obs.NewTelemetry(); err != nil {
+		return nil, err
+	}
+	p.onClose("telemetry", p.telemetry.Close)
+	if err := p.openDatabase(ctx, c.databaseURL()); err != nil {
+		return nil, err
+	}
+	if err := p.openBus(ctx, c); err != nil {
+		return nil, err
+	}
+	p.records = sandbox.NewRecords(sqlsandbox.New(p.db))
+	p.records.Logger = log
+	p.onClose("records", p.records.Close)
+	p.routes = deployment.NewTable(sqldeployment.New(p.db), deployment.Options{})
+	p.onClose("routes", func(context.Context) error { return p.routes.Close() })
+	if slices.ContainsFunc(roles, needsRuntime) {
+		if err := p.openRuntime(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	if slices.Contains(roles, RoleGateway) {
+		if err := p.openSources(c.DataDir); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// needsRuntime lists who looks at or changes what runs: locally they must be one process, which owns the folder.
+func needsRuntime(role Role) bool {
+	return role == RoleSandboxRunner || role == RoleJanitor || role == RoleGateway
+}
+
+func (p *provider) openDatabase(ctx context.Context, address string) (err error) {
+	if p.db, err = sqldb.Open(ctx, address, sqldb.Options{}); err != nil {
+		return err
+	}
+	p.onClose("database", func(context.Context) error { return p.db.Close() })
+	return p.db.Migrate(ctx, schemas.SQL())
+}
+
+func (p *provider) openBus(ctx context.Context, c Config) error {
+	driver, err := sqlbus.New(ctx, p.db, sqlbus.Options{Logger: p.log})
+	if err != nil {
+		return err
+	}
+	p.bus = events.New(driver, events.Options{
+		Source: "vibed", DrainTimeout: c.DrainTimeout, Logger: p.log,
+		TracerProvider: p.telemetry.Tracer, MeterProvider: p.telemetry.Meter,
+	})
+	p.onClose("bus", func(context.Context) error { return p.bus.Close() })
+	return nil
+}
+
+func (p *provider) openRuntime(ctx context.Context, c Config) error {
+	sandboxd, err := findSandboxd(c.Sandboxd)
+	if err != nil {
+		return err
+	}
+	driver, err := processsandbox.New(ctx, processsandbox.Options{
+		Dir: filepath.Join(c.DataDir, "sandboxes"), CacheDir: filepath.Join(c.DataDir, "cache"),
+		Sandboxd: sandboxd, BaseEnv: c.SandboxEnv, StartTimeout: c.StartTimeout, Builds: c.Builds, Logger: p.log,
+	})
+	if err != nil {
+		return fmt.Errorf("%w (the roles sandboxrunner, janitor and gateway of one DATA_DIR must run in one process)", err)
+	}
+	p.onClose("sandboxes", driver.Close)
+	p.runtime = sandbox.NewRuntime(driver, sandbox.RuntimeOptions{Meter: p.telemetry.Meter.Meter("vibesdk-gcp/platform/sandbox")})
+	return nil
+}
+
+func (p *provider) openSources(dataDir string) error {
+	dir, err := filepath.Abs(filepath.Join(dataDir, "blobs"))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("uploads: %w", err)
+	}
+	// Temporary files beside their target, where rename works; no sidecar files.
+	p.sources, err = fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite, DirFileMode: 0o700})
+	if err != nil {
+		return fmt.Errorf("uploads: %w", err)
+	}
+	p.onClose("uploads", func(context.Context) error { return p.sources.Close() })
+	p.sourcesURL = (&url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}).String()
+	return nil
+}

@@ -1,0 +1,127 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"vibesdk-gcp/events"
+	"vibesdk-gcp/internal/schedule"
+	"vibesdk-gcp/workers/janitor"
+	"vibesdk-gcp/workers/sandboxrunner"
+)
+
+// Role is one thing that a program can do. All roles of a deployment share one database or bus and nothing else.
+type Role string
+
+// The roles.
+const (
+	RoleGateway       Role = "gateway"
+	RoleRouter        Role = "router"
+	RoleSandboxRunner Role = "sandboxrunner"
+	RoleJanitor       Role = "janitor"
+	RoleTicker        Role = "ticker"
+)
+
+// AllRoles lists the roles in the order of starting.
+func AllRoles() []Role {
+	return []Role{RoleSandboxRunner, RoleJanitor, RoleRouter, RoleGateway, RoleTicker}
+}
+
+// ParseRoles reads roles by name; none means all.
+func ParseRoles(names []string) ([]Role, error) {
+	if len(names) == 0 {
+		return AllRoles(), nil
+	}
+	var roles []Role
+	var unknown []string
+	for _, name := range names {
+		role := Role(name)
+		if !slices.Contains(AllRoles(), role) {
+			unknown = append(unknown, name)
+		}
+		if !slices.Contains(roles, role) {
+			roles = append(roles, role)
+		}
+	}
+	if len(unknown) > 0 {
+		return nil, fmt.Errorf("%s: no such role; the roles are %s", strings.Join(unknown, ", "), joinRoles(AllRoles()))
+	}
+	return roles, nil
+}
+
+func joinRoles(roles []Role) string {
+	names := make([]string, len(roles))
+	for i, role := range roles {
+		names[i] = string(role)
+	}
+	return strings.Join(names, ", ")
+}
+
+// work is what a role does until its context ends.
+type work func(ctx context.Context) error
+
+// roleWork returns what the roles without a door do.
+func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
+	parts := map[Role]work{}
+	for _, role := range roles {
+		switch role {
+		case RoleSandboxRunner:
+			runner := sandboxrunner.New(sandboxrunner.Options{
+				Records: p.records, Runtime: p.runtime, Routes: p.routes, Logger: p.log,
+				Defaults: sandboxrunner.Defaults{
+					TTL: c.SandboxTTL, Idle: c.SandboxIdle, MaxTTL: c.SandboxMaxTTL,
+					BuildTimeout: c.BuildTimeout, StartTimeout: c.StartTimeout,
+				},
+			})
+			parts[role] = func(ctx context.Context) error {
+				return p.bus.Consume(ctx, sandboxrunner.Subscription(), runner.Handle)
+			}
+		case RoleJanitor:
+			sweeper := janitor.New(janitor.Options{
+				Records: p.records, Runtime: p.runtime, Routes: p.routes, Publisher: p.bus, Logger: p.log,
+			})
+			parts[role] = func(ctx context.Context) error { return p.bus.Consume(ctx, events.Janitor, sweeper.Handle) }
+		case RoleTicker:
+			tick, err := ticker(c, p)
+			if err != nil {
+				return nil, err
+			}
+			parts[role] = tick
+		case RoleGateway, RoleRouter: // they have doors: see doors.go
+		}
+	}
+	return parts, nil
+}
+
+// ticker publishes what the schedule file says.
+func ticker(c Config, p *provider) (work, error) {
+	entries, err := loadSchedules(c.SchedulesFile)
+	if err != nil {
+		return nil, err
+	}
+	topics := map[string]events.Topic{}
+	for _, topic := range events.Topics() {
+		topics[topic.Name] = topic
+	}
+	var faults []error
+	for _, e := range entries {
+		if _, ok := topics[e.Topic]; !ok {
+			faults = append(faults, fmt.Errorf("schedule %s: there is no topic %q", e.Name, e.Topic))
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return func(ctx context.Context) error {
+		return schedule.Run(ctx, entries, func(ctx context.Context, e schedule.Entry) error {
+			err := p.bus.Publish(ctx, topics[e.Topic], events.Message{Data: []byte(e.Payload)})
+			if err != nil && ctx.Err() == nil {
+				p.log.WarnContext(ctx, "tick was not published", "schedule", e.Name, "error", err)
+			}
+			return err
+		})
+	}, nil
+}

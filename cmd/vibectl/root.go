@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vibesdk-gcp/cmd/internal/app"
+	"vibesdk-gcp/gateway/client"
+)
+
+// retryFor is how long an idempotent call is tried: a person waits.
+const retryFor = time.Second
+
+// cli is what all commands share.
+type cli struct {
+	in      io.Reader
+	out     io.Writer
+	addr    string
+	keyFile string
+	format  string
+}
+
+func newRoot(in io.Reader, out io.Writer) *cobra.Command {
+	c := &cli{in: in, out: out}
+	root := &cobra.Command{
+		Use:           "vibectl",
+		Short:         "Run, show and stop sandboxes",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if c.format != "table" && c.format != "json" {
+				return fmt.Errorf("--output %q is neither table nor json", c.format)
+			}
+			return nil
+		},
+	}
+	root.SetIn(in)
+	root.SetOut(out)
+	flags := root.PersistentFlags()
+	flags.StringVar(&c.addr, "addr", "", "address of the gateway (VIBE_ADDR; default "+app.DefaultAddr+")")
+	flags.StringVar(&c.keyFile, "api-key-file", "", "file with the API key (VIBE_API_KEY_FILE)")
+	flags.StringVarP(&c.format, "output", "o", "table", "table or json")
+	sandbox := &cobra.Command{Use: "sandbox", Aliases: []string{"sandboxes", "sb"}, Short: "Sandboxes: previews of apps"}
+	sandbox.AddCommand(
+		c.runCommand(), c.listCommand(), c.getCommand(), c.logsCommand(), c.stopCommand(),
+		c.openCommand(), c.filesCommand(), c.readCommand(), c.writeCommand(), c.removeCommand(), c.execCommand(), c.errorsCommand(),
+	)
+	root.AddCommand(sandbox)
+	return root
+}
+
+// client connects to the server that flags and environment name; flags win.
+func (c *cli) client() (*client.Client, error) {
+	config, err := app.ClientConfigFromEnvironment()
+	if err != nil {
+		return nil, err
+	}
+	if c.addr != "" {
+		config.Addr = c.addr
+	}
+	if c.keyFile != "" {
+		key, err := os.ReadFile(c.keyFile)
+		if err != nil {
+			return nil, fmt.Errorf("--api-key-file: %w", err)
+		}
+		config.APIKey = strings.TrimSpace(string(key))
+	}
+	if !strings.Contains(config.Addr, "://") {
+		config.Addr = "http://" + config.Addr
+	}
+	return client.New(config.Addr, client.Options{APIKey: config.APIKey, RetryFor: retryFor})
+}
+
+func (c *cli) sandboxes() (*client.Sandboxes, error) {
+	conn, err := c.client()
+	if err != nil {
+		return nil, err
+	}
+	return conn.Sandboxes(), nil
+}
