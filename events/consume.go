@@ -68,7 +68,8 @@ func spread(err error, count int) []error {
 		if len(each.Errs) == count {
 			return each.Errs
 		}
-		err = fmt.Errorf("batch error has %d entries for %d messages: %w", len(each.Errs), count, err)
+		// Not wrapped: the kind of one entry must not decide for all.
+		err = fmt.Errorf("batch error has %d entries for %d messages: %v", len(each.Errs), count, err)
 	}
 	for i := range errs {
 		errs[i] = err

@@ -38,7 +38,13 @@ func RetryAfter(d time.Duration, why string) error {
 	return &retryAfterError{after: max(d, 0), why: why}
 }
 
-// BatchError gives each message of a run its own outcome. Errs has one entry for each message of the run.
+// BatchError gives each message of a run its own outcome. Errs has one entry for each message of the run; with
+// another number the run counts as failed. It does not unwrap: the kind of one entry must not decide for all.
 type BatchError struct{ Errs []error }
 
-func (e *BatchError) Error() string { return errors.Join(e.Errs...).Error() }
+func (e *BatchError) Error() string {
+	if err := errors.Join(e.Errs...); err != nil {
+		return err.Error()
+	}
+	return "no message of the batch failed"
+}
