@@ -58,7 +58,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	if n > 0 {
 		u.pulse.beat()
 	}
-	if err != nil && err != io.EOF { //nolint:errorlint // an io.Reader ends with io.EOF itself
+	if err != nil && err != io.EOF {
 		u.broken.Store(true)
 	}
 	return n, err
@@ -77,7 +77,7 @@ func (d *download) Read(p []byte) (int, error) {
 	if n > 0 {
 		d.pulse.beat()
 	}
-	if err != nil && err != io.EOF && d.ctx.Err() == nil { //nolint:errorlint // an io.Reader ends with io.EOF itself
+	if err != nil && err != io.EOF && d.ctx.Err() == nil {
 		d.lost(err)
 	}
 	return n, err

@@ -2,12 +2,10 @@ package router_test
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -147,15 +145,6 @@ func wantBare(t *testing.T, res *http.Response) {
 	}
 }
 
-func mustParse(t *testing.T, address string) *url.URL {
-	t.Helper()
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
-}
-
 // await fails the test if the channel gives nothing.
 func await[T any](t *testing.T, what string, c <-chan T) T {
 	t.Helper()
@@ -165,20 +154,6 @@ func await[T any](t *testing.T, what string, c <-chan T) T {
 	case <-time.After(20 * time.Second):
 		t.Fatalf("waited in vain for %s", what)
 		panic("unreachable")
-	}
-}
-
-// until polls for a fact that another goroutine brings about.
-func until(t *testing.T, what string, fact func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for !fact() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain until %s", what)
-		case <-time.After(time.Millisecond):
-		}
 	}
 }
 

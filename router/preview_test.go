@@ -218,7 +218,7 @@ func TestPreviewLookupFails(t *testing.T) {
 	res := w.get(w.previewHost(), "/")
 	wantAnswer(t, res, http.StatusInternalServerError, "Proxy routing error")
 	wantBare(t, res)
-	if !strings.Contains(w.log.String(), "look up preview failed") {
+	if !strings.Contains(w.log.String(), `step="look up"`) {
 		t.Errorf("log: %s", w.log)
 	}
 }

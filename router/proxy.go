@@ -121,20 +121,14 @@ func (x *exchange) fail(w http.ResponseWriter, _ *http.Request, err error) {
 	case x.upload != nil && x.upload.broken.Load():
 		reply(w, http.StatusBadRequest, "Bad request body")
 	case x.kind == previewSite:
-		x.router.failed(x.client, "proxy to preview", "sandbox", x.name, err)
+		x.router.failed(x.client, "reach upstream", x.kind, x.name, err)
 		x.router.mark(w.Header(), "sandbox-error", x.client.Header.Get("Origin"))
 		reply(w, http.StatusInternalServerError, routingErrorText)
 	default:
-		x.router.failed(x.client, "proxy to app", "app", x.name, err)
+		x.router.failed(x.client, "reach upstream", x.kind, x.name, err)
 		reply(w, http.StatusInternalServerError, appErrorText)
 	}
 }
 
 // lost hears of an upstream that ended within a response. The client sees its connection break.
-func (x *exchange) lost(err error) {
-	key := "app"
-	if x.kind == previewSite {
-		key = "sandbox"
-	}
-	x.router.failed(x.client, "read response", key, x.name, err)
-}
+func (x *exchange) lost(err error) { x.router.failed(x.client, "read response", x.kind, x.name, err) }

@@ -17,6 +17,18 @@ const (
 	appSite
 )
 
+// String is the name of the site in logs.
+func (s site) String() string {
+	switch s {
+	case previewSite:
+		return "sandbox"
+	case appSite:
+		return "app"
+	default:
+		return "elsewhere"
+	}
+}
+
 // domains are the two suffixes, each with its leading dot. An empty app suffix serves no apps.
 type domains struct{ app, preview string }
 

@@ -8,11 +8,11 @@ import (
 	"vibesdk-gcp/platform/deployment"
 )
 
-func testDomains(t testing.TB) domains {
-	t.Helper()
+func testDomains(tb testing.TB) domains {
+	tb.Helper()
 	d, err := newDomains("localhost", "preview.localhost")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return d
 }

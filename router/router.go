@@ -139,7 +139,7 @@ func (rt *Router) servePreview(w http.ResponseWriter, r *http.Request, label str
 		p.Token, err = noToken, nil
 	}
 	if err != nil {
-		rt.failed(r, "look up preview", "sandbox", id, err)
+		rt.failed(r, "look up", previewSite, id, err)
 		reply(w, http.StatusInternalServerError, routingErrorText)
 		return
 	}
@@ -164,7 +164,7 @@ func (rt *Router) serveApp(w http.ResponseWriter, r *http.Request, name string) 
 		err = errors.New("apps on Cloudflare are served by its own dispatcher, not by this router")
 	}
 	if err != nil {
-		rt.failed(r, "look up app", "app", name, err)
+		rt.failed(r, "look up", appSite, name, err)
 		reply(w, http.StatusInternalServerError, appErrorText)
 		return
 	}
@@ -173,8 +173,8 @@ func (rt *Router) serveApp(w http.ResponseWriter, r *http.Request, name string) 
 }
 
 // failed logs, unless the client has left, which fails everything done for it.
-func (rt *Router) failed(r *http.Request, what, key, name string, err error) {
+func (rt *Router) failed(r *http.Request, step string, kind site, name string, err error) {
 	if r.Context().Err() == nil {
-		rt.logger.WarnContext(r.Context(), what+" failed", key, name, "error", err)
+		rt.logger.WarnContext(r.Context(), "request not served", "step", step, kind.String(), name, "error", err)
 	}
 }

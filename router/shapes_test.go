@@ -100,7 +100,7 @@ func TestBrokenUploadIsTheClientsFault(t *testing.T) {
 	})
 	res := rawExchange(t, w.front, "POST / HTTP/1.1\r\nHost: "+w.previewHost()+"\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\nzz\r\n")
 	wantAnswer(t, res, http.StatusBadRequest, "Bad request body")
-	if strings.Contains(w.log.String(), "failed") {
+	if strings.Contains(w.log.String(), "not served") {
 		t.Errorf("log blames the sandbox: %s", w.log)
 	}
 }

@@ -144,7 +144,7 @@ func TestClientLeaves(t *testing.T) {
 	await(t, "the request", started)
 	leave()
 	await(t, "the upstream to hear of it", ended)
-	if strings.Contains(w.log.String(), "failed") {
+	if strings.Contains(w.log.String(), "not served") {
 		t.Errorf("a client that left is no failure: %s", w.log)
 	}
 }

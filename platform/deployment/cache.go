@@ -40,7 +40,7 @@ type flight[V any] struct {
 }
 
 func newCache[V any](o Options, load func(context.Context, string) (V, error)) *cache[V] {
-	life, end := context.WithCancel(context.Background())
+	life, end := context.WithCancel(context.Background()) //nolint:gosec // G118: close calls it
 	return &cache[V]{
 		load: load, now: o.Now, fresh: o.Fresh, absent: o.Absent, timeout: o.LoadTimeout, size: o.Size,
 		life: life, end: end, entries: map[string]entry[V]{}, flights: map[string]*flight[V]{},

@@ -1,10 +1,16 @@
 package deployment_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	"vibesdk-gcp/platform/deployment"
+)
+
+const (
+	tokenA = "aaaabbbbccccdddd"
+	tokenB = "2345672345672345"
 )
 
 func TestValidNames(t *testing.T) {
@@ -55,5 +61,45 @@ func TestParseEndpoint(t *testing.T) {
 		if u, err := deployment.ParseEndpoint(endpoint); err == nil {
 			t.Errorf("ParseEndpoint(%q) = %v", endpoint, u)
 		}
+	}
+}
+
+func TestInvalid(t *testing.T) {
+	t.Parallel()
+	table := deployment.NewTable(&slowDriver{}, deployment.Options{}) // no call may reach it
+	for field, change := range map[string]func(*deployment.Preview){
+		"sandbox id": func(p *deployment.Preview) { p.SandboxID = "Sbx" },
+		"token":      func(p *deployment.Preview) { p.Token = "secret-secret-se" },
+		"fence":      func(p *deployment.Preview) { p.Fence = 0 },
+		"endpoint":   func(p *deployment.Preview) { p.Endpoint = "http://user:secret@host" },
+	} {
+		p := deployment.Preview{SandboxID: "sbx-a", Token: tokenA, Fence: 1, Endpoint: "127.0.0.1:4000"}
+		change(&p)
+		err := table.PutPreview(t.Context(), p)
+		if !errors.Is(err, deployment.ErrInvalid) || !strings.Contains(err.Error(), field) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: got %v", field, err)
+		}
+	}
+	for field, change := range map[string]func(*deployment.App){
+		"name":     func(a *deployment.App) { a.Name = "Shop" },
+		"target":   func(a *deployment.App) { a.Target = "moon" },
+		"endpoint": func(a *deployment.App) { a.Endpoint = "host" },
+	} {
+		a := deployment.App{Name: "shop", Target: deployment.TargetProcess, Endpoint: "127.0.0.1:1"}
+		change(&a)
+		if _, err := table.PutApp(t.Context(), a); !errors.Is(err, deployment.ErrInvalid) || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: got %v", field, err)
+		}
+	}
+	for _, err := range []error{
+		table.WithdrawPreview(t.Context(), "", 1), table.WithdrawPreview(t.Context(), "sbx-a", 0),
+		second(table.Apps(t.Context(), "", 1001)), second(table.Apps(t.Context(), "", -1)),
+	} {
+		if !errors.Is(err, deployment.ErrInvalid) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if err := table.DeleteApp(t.Context(), "Shop"); !errors.Is(err, deployment.ErrNotFound) {
+		t.Errorf("DeleteApp: %v", err)
 	}
 }

@@ -10,11 +10,11 @@ import (
 
 // Run drives a driver through the contract. open returns a driver on an empty store; it is called once for
 // each test, and the tests run in parallel.
-func Run(t *testing.T, open func(t *testing.T) deployment.Driver) {
+func Run(t *testing.T, open func(t testing.TB) deployment.Driver) {
 	t.Helper()
 	for _, test := range []struct {
 		name string
-		run  func(*testing.T, deployment.Driver)
+		run  func(*subject)
 	}{
 		{"app/round trip", appRoundTrip},
 		{"app/versions count puts", appVersions},
@@ -39,9 +39,15 @@ func Run(t *testing.T, open func(t *testing.T) deployment.Driver) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			test.run(t, open(t))
+			test.run(&subject{t, open(t)})
 		})
 	}
+}
+
+// subject is the driver under one test.
+type subject struct {
+	*testing.T
+	deployment.Driver
 }
 
 // published is a whole microsecond, the finest that drivers must keep.

@@ -14,30 +14,39 @@ import (
 
 func TestSQLite(t *testing.T) {
 	t.Parallel()
-	deploymenttest.Run(t, func(t *testing.T) deployment.Driver {
-		return open(t, "sqlite:"+filepath.Join(t.TempDir(), "deployments.db"))
+	deploymenttest.Run(t, func(tb testing.TB) deployment.Driver {
+		tb.Helper()
+		return open(tb, sqlite(tb))
 	})
 }
 
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	testenv.Postgres(t) // skips here, once, when there is none
-	deploymenttest.Run(t, func(t *testing.T) deployment.Driver { return open(t, testenv.Postgres(t)) })
+	deploymenttest.Run(t, func(tb testing.TB) deployment.Driver {
+		tb.Helper()
+		return open(tb, testenv.Postgres(tb))
+	})
 }
 
-func open(t *testing.T, address string) *sqldeployment.Driver {
-	t.Helper()
-	db, err := sqldb.Open(t.Context(), address, sqldb.Options{})
+func sqlite(tb testing.TB) string {
+	tb.Helper()
+	return "sqlite:" + filepath.Join(tb.TempDir(), "deployments.db")
+}
+
+func open(tb testing.TB, address string) *sqldeployment.Driver {
+	tb.Helper()
+	db, err := sqldb.Open(tb.Context(), address, sqldb.Options{})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
-	if err := db.Migrate(t.Context(), schemas.SQL()); err != nil {
-		t.Fatal(err)
+	if err := db.Migrate(tb.Context(), schemas.SQL()); err != nil {
+		tb.Fatal(err)
 	}
 	return sqldeployment.New(db)
 }

@@ -1,41 +1,15 @@
-package deployment_test
+package sqldeployment_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/deployment"
-	"vibesdk-gcp/platform/deployment/sqldeployment"
-	"vibesdk-gcp/schemas"
 )
-
-const (
-	tokenA = "aaaabbbbccccdddd"
-	tokenB = "2345672345672345"
-)
-
-func newDriver(t *testing.T) deployment.Driver {
-	t.Helper()
-	db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "deployments.db"), sqldb.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(t.Context(), schemas.SQL()); err != nil {
-		t.Fatal(err)
-	}
-	return sqldeployment.New(db)
-}
 
 // spy counts the reads that reach the driver, and runs a test's hook within them.
 type spy struct {
@@ -68,7 +42,7 @@ func (c *clock) Now() time.Time          { return time.Unix(1_800_000_000, c.nan
 func (c *clock) advance(d time.Duration) { c.nanos.Add(int64(d)) }
 
 func preview(fence int64) deployment.Preview {
-	return deployment.Preview{SandboxID: "sbx-a", Token: tokenA, Fence: fence, Endpoint: "127.0.0.1:4000"}
+	return deployment.Preview{SandboxID: "sbx-a", Token: "aaaabbbbccccdddd", Fence: fence, Endpoint: "127.0.0.1:4000"}
 }
 
 func mustFind(t *testing.T, table *deployment.Table, fence int64) {
@@ -87,7 +61,7 @@ func mustMiss(t *testing.T, table *deployment.Table) {
 
 func TestFreshness(t *testing.T) {
 	t.Parallel()
-	clock, behind := &clock{}, &spy{Driver: newDriver(t)}
+	clock, behind := &clock{}, &spy{Driver: open(t, sqlite(t))}
 	table := deployment.NewTable(behind, deployment.Options{Now: clock.Now})
 
 	mustMiss(t, table)
@@ -115,7 +89,7 @@ func TestFreshness(t *testing.T) {
 // TestAgeCountsFromBeforeTheRead: a slow read must not add to the age that is promised.
 func TestAgeCountsFromBeforeTheRead(t *testing.T) {
 	t.Parallel()
-	clock, behind := &clock{}, &spy{Driver: newDriver(t)}
+	clock, behind := &clock{}, &spy{Driver: open(t, sqlite(t))}
 	behind.hook = func(context.Context) error { clock.advance(900 * time.Millisecond); return nil }
 	table := deployment.NewTable(behind, deployment.Options{Now: clock.Now})
 	if err := table.PutPreview(t.Context(), preview(1)); err != nil {
@@ -130,7 +104,7 @@ func TestAgeCountsFromBeforeTheRead(t *testing.T) {
 func TestWritesTakeEffectAtOnce(t *testing.T) {
 	t.Parallel()
 	clock := &clock{} // stands still: nothing expires
-	table := deployment.NewTable(newDriver(t), deployment.Options{Now: clock.Now})
+	table := deployment.NewTable(open(t, sqlite(t)), deployment.Options{Now: clock.Now})
 	mustMiss(t, table)
 	for fence := int64(1); fence <= 3; fence++ {
 		if err := table.PutPreview(t.Context(), preview(fence)); err != nil {
@@ -148,7 +122,7 @@ func TestWritesTakeEffectAtOnce(t *testing.T) {
 // nobody who asks after the write may see it.
 func TestAWriteOvertakesALoad(t *testing.T) {
 	t.Parallel()
-	clock, behind := &clock{}, &spy{Driver: newDriver(t)}
+	clock, behind := &clock{}, &spy{Driver: open(t, sqlite(t))}
 	read, release := make(chan struct{}), make(chan struct{})
 	behind.hook = func(context.Context) error {
 		if behind.reads.Load() == 1 {
@@ -178,103 +152,11 @@ func TestAWriteOvertakesALoad(t *testing.T) {
 	mustMiss(t, table) // and after it has landed
 }
 
-func TestOneLoadForAll(t *testing.T) {
-	t.Parallel()
-	driver := newDriver(t)
-	if err := driver.PutPreview(t.Context(), preview(1)); err != nil {
-		t.Fatal(err)
-	}
-	route, err := driver.Preview(t.Context(), "sbx-a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
-		slow := &spy{Driver: fixed{nil, route}, hook: func(ctx context.Context) error {
-			select {
-			case <-release:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}}
-		table := deployment.NewTable(slow, deployment.Options{})
-		ctx, leave := context.WithCancel(t.Context())
-		first := make(chan error, 1)
-		go func() {
-			_, err := table.Preview(ctx, "sbx-a")
-			first <- err
-		}()
-		synctest.Wait()
-		var found atomic.Int32
-		for range 100 {
-			go func() {
-				if p, err := table.Preview(t.Context(), "sbx-a"); err == nil && p == route {
-					found.Add(1)
-				}
-			}()
-		}
-		synctest.Wait()
-		leave() // the one whose miss began the load goes; the load is for the others too
-		if err := <-first; !errors.Is(err, context.Canceled) {
-			t.Errorf("who left got %v", err)
-		}
-		close(release)
-		synctest.Wait()
-		if found.Load() != 100 || slow.reads.Load() != 1 {
-			t.Errorf("%d of 100 found it, with %d reads", found.Load(), slow.reads.Load())
-		}
-	})
-}
-
-// fixed answers Preview with one route.
-type fixed struct {
-	deployment.Driver
-	route deployment.Preview
-}
-
-func (f fixed) Preview(context.Context, string) (deployment.Preview, error) { return f.route, nil }
-
-func TestLoadsAreBoundedInTime(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		stuck := &spy{Driver: fixed{}, hook: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
-		table := deployment.NewTable(stuck, deployment.Options{LoadTimeout: 3 * time.Second})
-		start := time.Now()
-		if _, err := table.Preview(t.Context(), "sbx-a"); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 3*time.Second {
-			t.Errorf("got %v after %v", err, time.Since(start))
-		}
-		if _, err := table.Preview(t.Context(), "sbx-a"); err == nil || stuck.reads.Load() != 2 {
-			t.Errorf("a failure must not be remembered: %v, %d reads", err, stuck.reads.Load())
-		}
-
-		waiting := make(chan error, 1)
-		go func() {
-			_, err := table.Preview(t.Context(), "sbx-b")
-			waiting <- err
-		}()
-		synctest.Wait()
-		if err := table.Close(); err != nil {
-			t.Error(err)
-		}
-		for _, err := range []error{<-waiting, second(table.Preview(t.Context(), "sbx-a")), second(table.App(t.Context(), "shop"))} {
-			if err == nil || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "closed") {
-				t.Errorf("after Close: %v", err)
-			}
-		}
-		if err := table.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func second[T any](_ T, err error) error { return err }
-
 // TestMemoryIsBounded fills the memory with what does not exist, as a scan does. What it holds must stay bounded,
 // and lookups right.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
-	clock, behind := &clock{}, &spy{Driver: newDriver(t)}
+	clock, behind := &clock{}, &spy{Driver: open(t, sqlite(t))}
 	table := deployment.NewTable(behind, deployment.Options{Now: clock.Now, Size: 10})
 	if err := table.PutPreview(t.Context(), preview(1)); err != nil {
 		t.Fatal(err)
@@ -303,7 +185,7 @@ func TestMemoryIsBounded(t *testing.T) {
 
 func TestLookupsIgnoreCase(t *testing.T) {
 	t.Parallel()
-	table := deployment.NewTable(newDriver(t), deployment.Options{})
+	table := deployment.NewTable(open(t, sqlite(t)), deployment.Options{})
 	if err := table.PutPreview(t.Context(), preview(1)); err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +203,7 @@ func TestLookupsIgnoreCase(t *testing.T) {
 func TestTimesAreStamped(t *testing.T) {
 	t.Parallel()
 	clock := &clock{}
-	table := deployment.NewTable(newDriver(t), deployment.Options{Now: clock.Now})
+	table := deployment.NewTable(open(t, sqlite(t)), deployment.Options{Now: clock.Now})
 	if err := table.PutPreview(t.Context(), preview(1)); err != nil {
 		t.Fatal(err)
 	}
@@ -332,48 +214,5 @@ func TestTimesAreStamped(t *testing.T) {
 	a, err := table.PutApp(t.Context(), deployment.App{Name: "shop", Target: deployment.TargetProcess, Endpoint: "127.0.0.1:1"})
 	if err != nil || !a.UpdatedAt.Equal(clock.Now()) {
 		t.Errorf("updated at %v, %v", a.UpdatedAt, err)
-	}
-}
-
-func TestInvalid(t *testing.T) {
-	t.Parallel()
-	table := deployment.NewTable(newDriver(t), deployment.Options{})
-	for field, change := range map[string]func(*deployment.Preview){
-		"sandbox id": func(p *deployment.Preview) { p.SandboxID = "Sbx" },
-		"token":      func(p *deployment.Preview) { p.Token = "secret-secret-se" },
-		"fence":      func(p *deployment.Preview) { p.Fence = 0 },
-		"endpoint":   func(p *deployment.Preview) { p.Endpoint = "http://user:secret@host" },
-	} {
-		p := preview(1)
-		change(&p)
-		err := table.PutPreview(t.Context(), p)
-		if !errors.Is(err, deployment.ErrInvalid) || !strings.Contains(err.Error(), field) || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: got %v", field, err)
-		}
-	}
-	for field, change := range map[string]func(*deployment.App){
-		"name":     func(a *deployment.App) { a.Name = "Shop" },
-		"target":   func(a *deployment.App) { a.Target = "moon" },
-		"endpoint": func(a *deployment.App) { a.Endpoint = "host" },
-	} {
-		a := deployment.App{Name: "shop", Target: deployment.TargetProcess, Endpoint: "127.0.0.1:1"}
-		change(&a)
-		if _, err := table.PutApp(t.Context(), a); !errors.Is(err, deployment.ErrInvalid) || !strings.Contains(err.Error(), field) {
-			t.Errorf("%s: got %v", field, err)
-		}
-	}
-	for _, err := range []error{
-		table.WithdrawPreview(t.Context(), "", 1), table.WithdrawPreview(t.Context(), "sbx-a", 0),
-		second(table.Apps(t.Context(), "", 1001)), second(table.Apps(t.Context(), "", -1)),
-	} {
-		if !errors.Is(err, deployment.ErrInvalid) {
-			t.Errorf("got %v", err)
-		}
-	}
-	if err := table.DeleteApp(t.Context(), "Shop"); !errors.Is(err, deployment.ErrNotFound) {
-		t.Errorf("DeleteApp: %v", err)
-	}
-	if apps, err := table.Apps(t.Context(), "", 0); err != nil || cmp.Diff([]deployment.App(nil), apps) != "" {
-		t.Errorf("Apps: %v, %v", apps, err)
 	}
 }
