@@ -151,7 +151,7 @@ func TestConformance(t *testing.T) {
 		return newDriver(t, options(t.TempDir(), program))
 	}, sandboxtest.RuntimeFeatures{
 		Alive: alive, Daemons: runtime.GOOS == "linux",
-		Dev:   "exec " + self, DevEnv: map[string]string{roleVar: "devserver"},
+		Dev: "exec " + self, DevEnv: map[string]string{roleVar: "devserver"},
 	})
 }
 

@@ -214,6 +214,25 @@ func TestKilledGuestIsSaid(t *testing.T) {
 	}
 }
 
+// TestDeleteWithHungGuest stops sandboxd, so that it can neither end its processes nor hand them on in order.
+func TestDeleteWithHungGuest(t *testing.T) {
+	needsMarks(t)
+	t.Parallel()
+	dir := t.TempDir()
+	d := newDriver(t, options(dir, sandboxd(t)))
+	task := sandboxtest.NewTask("hung", 1, `(setsid env -i PATH="$PATH" sh -c 'echo cleared $$; sleep 1000; true' &) ; sleep 1000`)
+	must(t, d.Build(t.Context(), task))
+	cleared, err := strconv.Atoi(sandboxtest.Printed(t, d, task.Ref, sandbox.PhaseBuild, `cleared (\d+)`))
+	must(t, err)
+	var guest struct{ PID int }
+	must(t, readJSON(filepath.Join(folder(dir, task), "build.pid"), &guest))
+	must(t, syscall.Kill(guest.PID, syscall.SIGSTOP))
+	must(t, d.Delete(t.Context(), task.Ref))
+	if alive(guest.PID) || alive(cleared) {
+		t.Errorf("alive after delete: sandboxd %v, daemon %v", alive(guest.PID), alive(cleared))
+	}
+}
+
 func TestCloseEndsAll(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
