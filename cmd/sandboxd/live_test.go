@@ -169,7 +169,7 @@ func TestLiveFileBatch(t *testing.T) {
 	// Text, as callers that are not Go send it.
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+endpoint+"/.sandbox/v1/files", strings.NewReader(`{"files":[{"path":"t.txt","content":"text ä"}]}`))
 	req.Header.Set("Authorization", "Bearer "+g.task.ControlToken)
-	if resp, err := http.DefaultClient.Do(req); err != nil || resp.StatusCode != 200 {
+	if resp, err := http.DefaultClient.Do(req); err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%+v, %v", resp, err)
 	}
 	if body, err := c.ReadFile(t.Context(), "t.txt"); err != nil || string(body) != "text ä" {

@@ -201,7 +201,7 @@ func TestServeDevRestart(t *testing.T) {
 // crash makes the development server end. The body keeps the proxy from sending the request once more.
 func crash(t *testing.T, endpoint string) {
 	t.Helper()
-	resp, err := http.Post("http://"+endpoint+"/crash", "text/plain", strings.NewReader("now")) //nolint:noctx // answered at once
+	resp, err := http.Post("http://"+endpoint+"/crash", "text/plain", strings.NewReader("now"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ type ControlProblem struct {
 }
 
 func readControlError(resp *http.Response) error {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) //nolint:errcheck // what there is tells enough
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what there is tells enough
 	var problem ControlProblem
 	if json.Unmarshal(body, &problem) != nil || problem.Error == "" {
 		problem.Error = strings.TrimSpace(resp.Status)

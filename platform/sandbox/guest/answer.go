@@ -91,6 +91,6 @@ func freePort(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close()
+	defer l.Close() //nolint:errcheck // only its number is wanted
 	return l.Addr().(*net.TCPAddr).Port, nil
 }

@@ -111,7 +111,7 @@ func (b *builder) finish(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), ErrSupervisorGone) {
 		patience = 0
 	}
-	b.procs.close(patience)
+	b.procs.close(patience, b.log)
 	if ctx.Err() != nil && err != nil {
 		b.log.system("build interrupted: %v", err)
 		return err
@@ -188,7 +188,7 @@ func (b *builder) checkStatic() error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer root.Close() //nolint:errcheck // lets go of a folder, nothing is lost
 	info, err := root.Stat(filepath.FromSlash(dir))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

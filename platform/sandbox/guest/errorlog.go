@@ -87,7 +87,7 @@ func (e *errorLog) line(at time.Time, stream, line string) {
 			return
 		}
 	}
-	level := 0
+	var level int
 	switch {
 	case text == pythonTraceback:
 		e.traces[stream] = &stackTrace{raw: text}

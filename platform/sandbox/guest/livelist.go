@@ -38,7 +38,7 @@ func (l *live) listFiles(r *http.Request) (any, error) {
 		case err != nil && name == dir:
 			return err
 		case err != nil, name == dir:
-			return nil // gone meanwhile, or a folder that cannot be read
+			return nil //nolint:nilerr // gone meanwhile, or a folder that cannot be read
 		case entry.IsDir() && unlisted[entry.Name()] && !all:
 			return fs.SkipDir
 		case glob != "" && (entry.IsDir() || !matchGlob(glob, name)):

@@ -54,12 +54,12 @@ func (l *live) logs(w http.ResponseWriter, r *http.Request) error {
 		n, err := log.Read(buf)
 		if n > 0 {
 			if _, err := w.Write(buf[:n]); err != nil {
-				return nil //nolint:nilerr // the reader is gone
+				return nil // the reader is gone
 			}
 			_ = control.Flush()
 		}
 		if err != nil {
-			return nil //nolint:nilerr // the end, or it cannot be told any more
+			return nil // the end, or it cannot be told any more
 		}
 	}
 }

@@ -186,12 +186,14 @@ func (p *processes) end(patience time.Duration) bool {
 	return gone
 }
 
-// close ends everything and lets nothing start any more.
-func (p *processes) close(patience time.Duration) bool {
+// close ends everything and lets nothing start any more. What the kernel does not let go is told in the log.
+func (p *processes) close(patience time.Duration, log *phaseLog) {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
-	return p.end(patience)
+	if !p.end(patience) {
+		log.system("some processes of the project did not end within %s of SIGKILL", killWait)
+	}
 }
 
 func (p *processes) gone(groups []*group) bool {
@@ -284,7 +286,7 @@ func (g *group) drain() {
 
 func (o *output) read() {
 	defer close(o.done)
-	defer o.to.Close() //nolint:errcheck // writers of output never fail
+	defer o.to.Close()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := o.pipe.Read(buf)

@@ -9,9 +9,9 @@ func TestRestartBudget(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_000_000, 0)
 	b := restartBudget{unit: time.Second}
-	for i, want := range []time.Duration{1, 2, 4, 8, 16, 32} {
+	for i, want := range []int{1, 2, 4, 8, 16, 32} {
 		delay, ok := b.next(now)
-		if !ok || delay != want*time.Second {
+		if !ok || delay != time.Duration(want)*time.Second {
 			t.Fatalf("restart %d: %s, %v; want %ds", i+1, delay, ok, want)
 		}
 		now = now.Add(delay)

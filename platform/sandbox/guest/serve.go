@@ -56,7 +56,7 @@ func Serve(ctx context.Context, task sandbox.GuestTask, out io.Writer) error {
 	if errors.Is(context.Cause(ctx), ErrSupervisorGone) {
 		patience = 0
 	}
-	s.procs.close(patience)
+	s.procs.close(patience, s.log)
 	if ctx.Err() != nil {
 		s.log.system("stopped: %v", context.Cause(ctx))
 		return nil
@@ -84,7 +84,7 @@ func (s *server) run(ctx context.Context) error {
 	if err != nil {
 		return broken("the project folder cannot be opened: %v", err)
 	}
-	defer root.Close()
+	defer root.Close() //nolint:errcheck // lets go of a folder, nothing is lost
 	var shown app = newDevServer(s.task, s.procs, s.log)
 	if s.task.Spec.StaticDir != "" {
 		shown = newStaticApp(root, s.task.Spec.StaticDir)
@@ -117,7 +117,7 @@ func (s *server) run(ctx context.Context) error {
 		_ = s.log.kept.Close() // ends those who follow the log
 		if server.Shutdown(drain) != nil {
 			cancelRequests()
-			server.Close()
+			_ = server.Close() // the listener is closed, connections follow
 		}
 	}()
 

@@ -46,7 +46,7 @@ func restoreSnapshot(ctx context.Context, bucketURL string, ref sandbox.Ref, app
 	if err != nil {
 		return blobError(err)
 	}
-	defer r.Close()
+	defer r.Close() //nolint:errcheck // only read from
 	z, err := zstd.NewReader(r)
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func restoreSnapshot(ctx context.Context, bucketURL string, ref sandbox.Ref, app
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer root.Close() //nolint:errcheck // lets go of a folder, nothing is lost
 	return unpackArchive(ctx, kindTar, z, root, "", snapshotLimits)
 }
 
@@ -89,7 +89,7 @@ func writeTar(ctx context.Context, w io.Writer, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer root.Close() //nolint:errcheck // lets go of a folder, nothing is lost
 	tw := tar.NewWriter(w)
 	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {

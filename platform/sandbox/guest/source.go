@@ -18,7 +18,7 @@ func fetchSource(ctx context.Context, source sandbox.Source, app, scratch string
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer root.Close() //nolint:errcheck // lets go of a folder, nothing is lost
 	if source.ArchiveURI == "" {
 		return writeInline(ctx, source.Files, root)
 	}

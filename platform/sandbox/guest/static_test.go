@@ -11,23 +11,23 @@ import (
 )
 
 // site writes files below a new project and serves its folder dist.
-func site(t testing.TB, files map[string]string) (*staticApp, string) {
-	t.Helper()
-	project := t.TempDir()
+func site(tb testing.TB, files map[string]string) (*staticApp, string) {
+	tb.Helper()
+	project := tb.TempDir()
 	for name, body := range files {
 		path := filepath.Join(project, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	root, err := os.OpenRoot(project)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { root.Close() })
+	tb.Cleanup(func() { root.Close() })
 	return newStaticApp(root, "dist"), project
 }
 
@@ -163,6 +163,7 @@ func BenchmarkStatic(b *testing.B) {
 
 // benchmarkHandler asks a handler over real connections, kept alive.
 func benchmarkHandler(b *testing.B, h http.Handler) {
+	b.Helper()
 	server := httptest.NewServer(h)
 	defer server.Close()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
@@ -183,7 +184,7 @@ func benchmarkHandler(b *testing.B, h http.Handler) {
 				n += m
 			}
 			resp.Body.Close()
-			if resp.StatusCode != 200 || n == 0 {
+			if resp.StatusCode != http.StatusOK || n == 0 {
 				b.Errorf("%s, %d bytes", resp.Status, n)
 				return
 			}

@@ -15,8 +15,8 @@ import (
 )
 
 // tarOf packs headers; a regular file holds its own name.
-func tarOf(t testing.TB, headers ...tar.Header) []byte {
-	t.Helper()
+func tarOf(tb testing.TB, headers ...tar.Header) []byte {
+	tb.Helper()
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	for _, h := range headers {
@@ -29,34 +29,34 @@ func tarOf(t testing.TB, headers ...tar.Header) []byte {
 			h.Mode = 0o644
 		}
 		if err := w.WriteHeader(&h); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if _, err := w.Write(body); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return buf.Bytes()
 }
 
 // unpackInto unpacks below <dir>/app and returns what lies in dir beside it: that must be nothing.
-func unpackInto(t testing.TB, dir string, kind archiveKind, body []byte, limits unpackLimits) error {
-	t.Helper()
+func unpackInto(tb testing.TB, dir string, kind archiveKind, body []byte, limits unpackLimits) error {
+	tb.Helper()
 	app := filepath.Join(dir, "app")
 	if err := os.Mkdir(app, 0o750); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	root, err := os.OpenRoot(app)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer root.Close()
-	err = unpackArchive(context.Background(), kind, bytes.NewReader(body), root, t.TempDir(), limits)
+	err = unpackArchive(context.Background(), kind, bytes.NewReader(body), root, tb.TempDir(), limits)
 	beside, readErr := os.ReadDir(dir)
 	if readErr != nil || len(beside) != 1 {
-		t.Fatalf("unpacking wrote beside the folder: %v, %v", beside, readErr)
+		tb.Fatalf("unpacking wrote beside the folder: %v, %v", beside, readErr)
 	}
 	return err
 }
