@@ -9,7 +9,7 @@ import (
 
 func TestDue(t *testing.T) {
 	t.Parallel()
-	after := func(d time.Duration) time.Time { return epoch.Add(d) }
+	after := epoch.Add
 	for name, c := range map[string]struct {
 		record sandbox.Record
 		at     time.Time

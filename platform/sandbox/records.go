@@ -164,6 +164,7 @@ func (rs *Records) stamp(r *Record) {
 		r.PhaseDeadline = time.Time{}
 	case Requested:
 		r.ReadyAt, r.Endpoint = time.Time{}, "" // of the generation before
+	default: // on the way: nothing to add
 	}
 	for _, t := range []*time.Time{&r.CreatedAt, &r.UpdatedAt, &r.PhaseDeadline, &r.ReadyAt, &r.ActiveAt, &r.ExpiresAt, &r.EndedAt} {
 		*t = storable(*t)

@@ -129,7 +129,7 @@ func TestDeleteReadOnlyFolders(t *testing.T) {
 		must(t, removeReadOnly(t.TempDir()))
 		return
 	}
-	dir, err := os.MkdirTemp("", "readonly-")
+	dir, err := os.MkdirTemp("", "readonly-") //nolint:usetesting // no other user can enter t.TempDir
 	must(t, err)
 	defer os.RemoveAll(dir)
 	must(t, os.Chmod(dir, 0o777))

@@ -61,10 +61,9 @@ func playOwner(dir string) {
 		}
 		err := d.Build(context.Background(), task)
 		if task.Spec.Dev != "" {
-			for st, _ := d.Inspect(context.Background(), task.Ref); err == nil && st.Build == sandbox.Running; st, err = d.Inspect(context.Background(), task.Ref) {
-				err = d.Await(context.Background(), task.Ref, st)
+			for err == nil && d.Serve(context.Background(), task) != nil {
+				err = d.Await(context.Background(), task.Ref, sandbox.Status{Build: sandbox.Running})
 			}
-			err = d.Serve(context.Background(), task)
 		}
 		fmt.Println("triggered", err)
 	}
@@ -80,7 +79,8 @@ var program struct {
 func sandboxd(tb testing.TB) string {
 	tb.Helper()
 	program.once.Do(func() {
-		if program.dir, program.err = os.MkdirTemp("", "sandboxd-"); program.err != nil {
+		program.dir, program.err = os.MkdirTemp("", "sandboxd-") //nolint:usetesting // it outlives the first test
+		if program.err != nil {
 			return
 		}
 		build := exec.Command("go", "build", "-o", program.dir, "vibesdk-gcp/cmd/sandboxd")

@@ -107,7 +107,7 @@ func (d *Driver) start(p *phase, log *os.File) (*child, error) {
 		return nil, err
 	}
 	defer reader.Close()
-	cmd := exec.Command(d.o.Sandboxd, string(p.kind), "--task", p.g.file(p.kind, ".task.json"), "--lifeline-fd", "3")
+	cmd := exec.Command(d.o.Sandboxd, string(p.kind), "--task", p.g.file(p.kind, ".task.json"), "--lifeline-fd", "3") //nolint:noctx // it outlives the call; phase.end ends it
 	cmd.Dir, cmd.Env = p.g.dir, environ(d.childEnv(p.g))
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{reader}
