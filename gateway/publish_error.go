@@ -73,7 +73,7 @@ func (g *Gateway) failGoogle(w http.ResponseWriter, r *http.Request, err error) 
 func sentence(faults []Fault) string {
 	parts := make([]string, len(faults))
 	for i, f := range faults {
-		parts[i] = f.Field + " " + f.Message
+		parts[i] = f.Field + ": " + f.Message
 	}
 	return "Invalid message: " + strings.Join(parts, "; ") + "."
 }

@@ -82,7 +82,7 @@ func TestPublishNamesEachFault(t *testing.T) {
 	fields := map[string]bool{}
 	for _, v := range out.Error.Details[0].FieldViolations {
 		fields[v.Field] = true
-		if !strings.Contains(out.Error.Message, v.Field+" "+v.Description) {
+		if !strings.Contains(out.Error.Message, v.Field+": "+v.Description) {
 			t.Errorf("the message, which is all that gcloud shows, lacks %q", v.Field)
 		}
 	}
