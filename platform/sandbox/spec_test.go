@@ -51,19 +51,24 @@ func TestSpecValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, spoil := range map[string]func(*sandbox.Spec){
-		"project name has 101 bytes, at most 100":       func(s *sandbox.Spec) { s.ProjectName = strings.Repeat("x", 101) },
-		"project name has control":                      func(s *sandbox.Spec) { s.ProjectName = "a\x00b" },
-		"install command has 32769 bytes":               func(s *sandbox.Spec) { s.Install = strings.Repeat("x", 32769) },
-		"build command has a NUL":                       func(s *sandbox.Spec) { s.Build = "a\x00" },
-		"exactly one of dev command and static":         func(s *sandbox.Spec) { s.Dev = "x" },
-		"exactly one of dev":                            func(s *sandbox.Spec) { s.StaticDir = "" },
-		`static dir "../x" must be a relative`:          func(s *sandbox.Spec) { s.StaticDir = "../x" },
-		`static dir "/x"`:                               func(s *sandbox.Spec) { s.StaticDir = "/x" },
-		`env name "1A" must match`:                      func(s *sandbox.Spec) { s.Env["1A"] = "" },
-		`env name "A=B" must match`:                     func(s *sandbox.Spec) { s.Env["A=B"] = "" },
-		"SANDBOX_ is the platform's":                    func(s *sandbox.Spec) { s.Env["SANDBOX_DIR"] = "/" },
-		`env "N" has a NUL byte`:                        func(s *sandbox.Spec) { s.Env["N"] = "secret\x00" },
-		"at most 131072":                                func(s *sandbox.Spec) { s.Env["L"] = strings.Repeat("x", 128<<10) },
+		"project name has 101 bytes, at most 100":  func(s *sandbox.Spec) { s.ProjectName = strings.Repeat("x", 101) },
+		"project name has control":                 func(s *sandbox.Spec) { s.ProjectName = "a\x00b" },
+		"install command has 32769 bytes":          func(s *sandbox.Spec) { s.Install = strings.Repeat("x", 32769) },
+		"build command has a NUL":                  func(s *sandbox.Spec) { s.Build = "a\x00" },
+		"exactly one of dev command and static":    func(s *sandbox.Spec) { s.Dev = "x" },
+		"exactly one of dev":                       func(s *sandbox.Spec) { s.StaticDir = "" },
+		`static dir "../x" must be a relative`:     func(s *sandbox.Spec) { s.StaticDir = "../x" },
+		`static dir "/x"`:                          func(s *sandbox.Spec) { s.StaticDir = "/x" },
+		`env name "1A" must match`:                 func(s *sandbox.Spec) { s.Env["1A"] = "" },
+		`env name "A=B" must match`:                func(s *sandbox.Spec) { s.Env["A=B"] = "" },
+		"SANDBOX_ is the platform's":               func(s *sandbox.Spec) { s.Env["SANDBOX_DIR"] = "/" },
+		`env "N" has a NUL byte`:                   func(s *sandbox.Spec) { s.Env["N"] = "secret\x00" },
+		`env "L" has 102401 bytes, at most 102400`: func(s *sandbox.Spec) { s.Env["L"] = strings.Repeat("x", 100<<10+1) },
+		"bytes, at most 262144": func(s *sandbox.Spec) {
+			for _, name := range []string{"A", "B", "C"} {
+				s.Env[name] = strings.Repeat("x", 90<<10)
+			}
+		},
 		"exactly one of source files":                   func(s *sandbox.Spec) { s.Source.Files = nil },
 		"exactly one of source files and":               func(s *sandbox.Spec) { s.Source.ArchiveURI = "file:///a.tar" },
 		"source archive must be a file:// or gs://":     func(s *sandbox.Spec) { s.Source.ArchiveURI = "https://user:secret@host/" },

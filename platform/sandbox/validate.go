@@ -15,7 +15,8 @@ import (
 const (
 	MaxProjectName  = 100
 	MaxCommand      = 32 << 10
-	MaxEnv          = 128 << 10 // names and values together; Linux passes no longer single string
+	MaxEnv          = 256 << 10 // names and values together
+	MaxEnvValue     = 100 << 10 // Linux passes no single string of 128 KiB
 	MaxFiles        = 20_000    // count
 	MaxInlineSource = 8 << 20
 )
@@ -59,6 +60,8 @@ func (s Spec) validateEnv(faults *faults) {
 			faults.add("env name %q must match %s", name, envName)
 		case strings.HasPrefix(name, "SANDBOX_"):
 			faults.add("env name %q: SANDBOX_ is the platform's", name)
+		case len(s.Env[name]) > MaxEnvValue:
+			faults.add("env %q has %d bytes, at most %d", name, len(s.Env[name]), MaxEnvValue)
 		case strings.ContainsRune(s.Env[name], 0):
 			faults.add("env %q has a NUL byte", name)
 		}
