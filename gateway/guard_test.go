@@ -47,7 +47,7 @@ func TestPagesOfOtherOriginsAreRefused(t *testing.T) {
 		t.Errorf("a refused call published %d messages", len(f.outbox.sent))
 	}
 	for _, site := range []string{"none", "same-origin"} {
-		if got := f.call(t, "GET", "/v1/sandboxes", "", header("Sec-Fetch-Site", site)); got.StatusCode != 200 {
+		if got := f.call(t, "GET", "/v1/sandboxes", "", header("Sec-Fetch-Site", site)); got.StatusCode != http.StatusOK {
 			t.Errorf("Sec-Fetch-Site %s: %d, want 200", site, got.StatusCode)
 		}
 	}
@@ -70,7 +70,7 @@ func TestKeyIsRequiredOnceSet(t *testing.T) {
 			t.Errorf("Authorization %q: %d, want %d", value, got.StatusCode, want)
 		}
 	}
-	if got := f.call(t, "GET", "/healthz", ""); got.StatusCode != 200 {
+	if got := f.call(t, "GET", "/healthz", ""); got.StatusCode != http.StatusOK {
 		t.Errorf("/healthz without a key: %d, want 200", got.StatusCode)
 	}
 	f.call(t, "GET", "/metrics", "").wantProblem(t, 401, "unauthorized")
@@ -93,7 +93,7 @@ func TestReadiness(t *testing.T) {
 	broken := errors.New("secret detail")
 	var err error
 	f := start(t, func(o *gateway.Options) { o.Ready = func(context.Context) error { return err } })
-	if got := f.call(t, "GET", "/readyz", ""); got.StatusCode != 200 {
+	if got := f.call(t, "GET", "/readyz", ""); got.StatusCode != http.StatusOK {
 		t.Errorf("/readyz = %d, want 200", got.StatusCode)
 	}
 	err = broken

@@ -14,7 +14,7 @@ import (
 // stream opens a path and returns its body, line by line.
 func (f *fixture) stream(t *testing.T, path string) (*bufio.Reader, *http.Response) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), "GET", f.URL+path, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.URL+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func (f *fixture) stream(t *testing.T, path string) (*bufio.Reader, *http.Respon
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { resp.Body.Close() })
-	if resp.StatusCode != 200 {
+	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %s", path, resp.Status)
 	}
 	return bufio.NewReader(resp.Body), resp
@@ -135,7 +135,7 @@ func TestLogsNow(t *testing.T) {
 	t.Parallel()
 	f := start(t)
 	r := f.sandbox(t, "one", sandbox.Building, sandbox.Starting)
-	if got := f.call(t, "GET", "/v1/sandboxes/"+r.ID+"/logs", ""); got.StatusCode != 200 || got.body != "" {
+	if got := f.call(t, "GET", "/v1/sandboxes/"+r.ID+"/logs", ""); got.StatusCode != http.StatusOK || got.body != "" {
 		t.Errorf("logs before any: %d %q, want 200 and none", got.StatusCode, got.body)
 	}
 	f.runtime.print(sandbox.PhaseBuild, "b\n")
@@ -222,7 +222,7 @@ func TestUploadIsStoredUnderItsDigest(t *testing.T) {
 	got := f.call(t, "POST", "/v1/sources", archive)
 	got.decode(t, &first)
 	f.call(t, "POST", "/v1/sources", archive).decode(t, &second)
-	if got.StatusCode != 201 || first != second || first.Size != int64(len(archive)) {
+	if got.StatusCode != http.StatusCreated || first != second || first.Size != int64(len(archive)) {
 		t.Errorf("uploads: %d, %+v and %+v; want the same twice", got.StatusCode, first, second)
 	}
 	if want := "file:///sources/" + gateway.SourcePrefix + first.SHA256 + ".tar.gz"; first.ArchiveURI != want {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -40,7 +41,7 @@ func TestPublish(t *testing.T) {
 		MessageIDs []string `json:"messageIds"`
 	}
 	got.decode(t, &out)
-	if got.StatusCode != 200 || len(out.MessageIDs) != 2 || out.MessageIDs[0] != "mine" || out.MessageIDs[1] == "" {
+	if got.StatusCode != http.StatusOK || len(out.MessageIDs) != 2 || out.MessageIDs[0] != "mine" || out.MessageIDs[1] == "" {
 		t.Fatalf("answer %d %s, want two ids, the first our own", got.StatusCode, got.body)
 	}
 	if len(f.outbox.sent) != 2 {
@@ -60,7 +61,7 @@ func TestPublishTakesTheSpellingsOfProtoJSON(t *testing.T) {
 	f := start(t)
 	data := base64.RawURLEncoding.EncodeToString([]byte(`{"kind":"STALE_SANDBOXES"} ÿÿ>>??`))
 	got := f.call(t, "POST", "/v1/projects/p/topics/dead-letters:publish", `{"messages":[{"data":"`+data+`","ordering_key":"k","messageId":"ignored"}]}`)
-	if got.StatusCode != 200 {
+	if got.StatusCode != http.StatusOK {
 		t.Fatalf("answer %d %s", got.StatusCode, got.body)
 	}
 	if m := f.outbox.sent[0]; m.Key != "k" || m.ID == "ignored" || string(m.Data) != `{"kind":"STALE_SANDBOXES"} ÿÿ>>??` {
@@ -76,7 +77,7 @@ func TestPublishNamesEachFault(t *testing.T) {
 		fmt.Sprintf(`{"messages":[{"data":%q},{"data":"***"},{},{"data":%q}]}`, bad, b64(validRequest)))
 	var out googleAnswer
 	got.decode(t, &out)
-	if got.StatusCode != 400 || out.Error.Code != 400 || out.Error.Status != "INVALID_ARGUMENT" || len(out.Error.Details) != 1 {
+	if got.StatusCode != http.StatusBadRequest || out.Error.Code != 400 || out.Error.Status != "INVALID_ARGUMENT" || len(out.Error.Details) != 1 {
 		t.Fatalf("answer %d %s", got.StatusCode, got.body)
 	}
 	fields := map[string]bool{}

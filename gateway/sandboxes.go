@@ -61,8 +61,8 @@ func (g *Gateway) request(r *http.Request, req *gen.SandboxRequest) error {
 // stays as it is: the schema says what is wrong with it.
 func withRequestID(body []byte) ([]byte, error) {
 	var fields map[string]json.RawMessage
-	if json.Unmarshal(body, &fields) != nil || fields == nil {
-		return body, nil
+	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
+		return body, nil //nolint:nilerr // see above
 	}
 	if given := func(name string) bool { v, ok := fields[name]; return ok && string(v) != "null" }; given("requestId") || given("request_id") {
 		return body, nil

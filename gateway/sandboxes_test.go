@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ func TestRunPublishesARequest(t *testing.T) {
 	var out gateway.Accepted
 	got := f.call(t, "POST", "/v1/sandboxes", validRequest)
 	got.decode(t, &out)
-	if got.StatusCode != 202 || out.RequestID != "r1" || out.ID != sandbox.IDFor("r1") || got.Header.Get("Location") != "/v1/sandboxes/"+out.ID {
+	if got.StatusCode != http.StatusAccepted || out.RequestID != "r1" || out.ID != sandbox.IDFor("r1") || got.Header.Get("Location") != "/v1/sandboxes/"+out.ID {
 		t.Fatalf("answer %d %s, Location %q", got.StatusCode, got.body, got.Header.Get("Location"))
 	}
 	req, err := schemas.DecodeSandboxRequest(f.outbox.sent[0].Data)
@@ -39,7 +40,7 @@ func TestRunMakesUpARequestID(t *testing.T) {
 		var out gateway.Accepted
 		got := f.call(t, "POST", "/v1/sandboxes", body)
 		got.decode(t, &out)
-		if got.StatusCode != 202 || out.RequestID == "" || out.ID != sandbox.IDFor(out.RequestID) {
+		if got.StatusCode != http.StatusAccepted || out.RequestID == "" || out.ID != sandbox.IDFor(out.RequestID) {
 			t.Errorf("%s: %d %s", body, got.StatusCode, got.body)
 		}
 	}
@@ -140,7 +141,7 @@ func TestStopPublishesOnceForALivingSandbox(t *testing.T) {
 	t.Parallel()
 	f := start(t)
 	r := f.sandbox(t, "one", sandbox.Building)
-	if got := f.call(t, "POST", "/v1/sandboxes/"+r.ID+":stop", ""); got.StatusCode != 202 {
+	if got := f.call(t, "POST", "/v1/sandboxes/"+r.ID+":stop", ""); got.StatusCode != http.StatusAccepted {
 		t.Fatalf("answer %d %s", got.StatusCode, got.body)
 	}
 	req, err := schemas.DecodeSandboxRequest(f.outbox.sent[0].Data)
@@ -151,7 +152,7 @@ func TestStopPublishesOnceForALivingSandbox(t *testing.T) {
 		t.Errorf("published %v", req)
 	}
 	f.move(t, r.ID, sandbox.Failed, func(r *sandbox.Record) { r.Reason = "test" })
-	if got := f.call(t, "POST", "/v1/sandboxes/"+r.ID+":stop", ""); got.StatusCode != 202 || len(f.outbox.sent) != 1 {
+	if got := f.call(t, "POST", "/v1/sandboxes/"+r.ID+":stop", ""); got.StatusCode != http.StatusAccepted || len(f.outbox.sent) != 1 {
 		t.Errorf("stop of an ended sandbox: %d, %d messages; want 202 and no second message", got.StatusCode, len(f.outbox.sent))
 	}
 	f.call(t, "POST", "/v1/sandboxes/"+sandbox.IDFor("nobody")+":stop", "").wantProblem(t, 404, "not-found")

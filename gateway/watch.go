@@ -33,7 +33,7 @@ func (g *Gateway) watch(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 			if _, err := fmt.Fprintf(w, "event: sandbox\nid: %d\ndata: %s\n\n", sent, data); err != nil {
-				return nil //nolint:nilerr // the caller is gone
+				return nil // the caller is gone
 			}
 			_ = flush.Flush() // the write after it tells
 		}

@@ -35,7 +35,7 @@ func (s *Sandboxes) RunProject(ctx context.Context, p Project) (Accepted, error)
 	if err != nil {
 		return Accepted{}, err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // it was only read
 	entries, size, err := p.entries(root.FS())
 	if err != nil {
 		return Accepted{}, fmt.Errorf("%s: %w", p.Dir, err)

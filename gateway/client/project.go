@@ -47,7 +47,7 @@ func ReadProject(dir string, override RunRequest) (Project, error) {
 	case err != nil:
 		return Project{}, fmt.Errorf("folder %s cannot be read: %w", dir, err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // it was only read
 	files := root.FS()
 
 	request, err := detect(files)

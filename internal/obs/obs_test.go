@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -82,7 +83,7 @@ func TestMetricsAreServedInPrometheusForm(t *testing.T) {
 	}
 	counter.Add(t.Context(), 3)
 	w := httptest.NewRecorder()
-	telemetry.Metrics.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	telemetry.Metrics.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, want := range []string{"things_done_total 3", "go_goroutines"} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("metrics lack %q", want)

@@ -29,6 +29,9 @@ type Config struct {
 	PubSubProject string
 	// PubSubEndpoint is the address of an emulator. PUBSUB_EMULATOR_HOST. Defaults to the service itself.
 	PubSubEndpoint string
+	// PubSubPrefix stands before the names of topics and subscriptions, so that several installations can share a project.
+	// PUBSUB_PREFIX. Defaults to none.
+	PubSubPrefix string
 	// PreviewDomain is below which previews have their hosts. PREVIEW_DOMAIN. Defaults to preview.localhost, which browsers
 	// take for this machine.
 	PreviewDomain string
@@ -93,9 +96,10 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		DataDir:        r.text("DATA_DIR", "data"),
 		Provider:       r.oneOf("RUNTIME_PROVIDER", "local", "gcp", "cloudflare"),
 		DatabaseURL:    r.text("DATABASE_URL", ""),
-		Bus:            r.oneOf("BUS_BACKEND", "sql"),
+		Bus:            r.oneOf("BUS_BACKEND", "sql", "pubsub"),
 		PubSubProject:  r.text("PUBSUB_PROJECT", ""),
 		PubSubEndpoint: r.text("PUBSUB_EMULATOR_HOST", ""),
+		PubSubPrefix:   r.text("PUBSUB_PREFIX", ""),
 		PreviewDomain:  strings.ToLower(r.text("PREVIEW_DOMAIN", "preview.localhost")),
 		AppDomain:      strings.ToLower(r.text("APP_DOMAIN", "localhost")),
 		APIKey:         r.secretFile("API_KEY_FILE"),

@@ -13,7 +13,6 @@ import (
 	"gocloud.dev/blob/fileblob"
 
 	"vibesdk-gcp/events"
-	"vibesdk-gcp/events/sqlbus"
 	"vibesdk-gcp/internal/obs"
 	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/deployment"
@@ -74,7 +73,7 @@ func (p *provider) openDatabase(ctx context.Context, address string) (err error)
 }
 
 func (p *provider) openBus(ctx context.Context, c Config) error {
-	driver, err := sqlbus.New(ctx, p.db, sqlbus.Options{Logger: p.log})
+	driver, err := busDriver(ctx, c, p)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,30 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"vibesdk-gcp/events"
+	"vibesdk-gcp/events/pubsubbus"
+	"vibesdk-gcp/events/sqlbus"
+)
+
+// busDriver opens what keeps the messages: the database, or Pub/Sub.
+func busDriver(ctx context.Context, c Config, p *provider) (events.Driver, error) {
+	if c.Bus != "pubsub" {
+		return sqlbus.New(ctx, p.db, sqlbus.Options{Logger: p.log})
+	}
+	driver, err := pubsubbus.New(ctx, pubsubbus.Options{
+		Project: c.PubSubProject, Endpoint: c.PubSubEndpoint, Prefix: c.PubSubPrefix, Logger: p.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	// On a real project Terraform makes topics and subscriptions, and this program may not; an emulator starts empty.
+	if c.PubSubEndpoint != "" {
+		if err := driver.EnsureResources(ctx); err != nil {
+			return nil, fmt.Errorf("emulator at %s: %w", c.PubSubEndpoint, err)
+		}
+	}
+	return driver, nil
+}
