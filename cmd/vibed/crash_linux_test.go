@@ -24,9 +24,16 @@ import (
 	"vibesdk-gcp/internal/sqldb"
 )
 
-// A request goes through requested, building, starting, ready, stopping and deleted: each change of the record is a
-// place of its own to die.
-const recordChanges = 5
+// visits is how often a whole life passes a crash point that it passes more than once: each time is a place of its own
+// to die. The others are passed at least once.
+var visits = map[string]int{
+	"sandboxrunner/before-save":  5, // to building, starting, ready, stopping, deleted
+	"sandboxrunner/after-save":   5,
+	"processsandbox/after-task":  2, // build, preview
+	"processsandbox/after-start": 2,
+	"sqlbus/before-commit":       12, // publications, claims and settlements
+	"sqlbus/after-commit":        12,
+}
 
 // TestKilledAtEveryStep kills vibed with SIGKILL at every crash point that it has, in the middle of a whole life: a
 // request, the same request again, its id reused for another one, the preview, the end. Restarted, it must come
@@ -42,11 +49,8 @@ func TestKilledAtEveryStep(t *testing.T) {
 		t.Fatalf("only %d crash points are linked in: %q", len(points), points)
 	}
 	for _, point := range points {
-		counts := 1
-		if strings.HasSuffix(point, "-save") {
-			counts = recordChanges
-		}
-		for n := 1; n <= counts; n++ {
+		for n := range max(visits[point], 1) {
+			n++
 			t.Run(fmt.Sprintf("%s:%d", point, n), func(t *testing.T) {
 				t.Parallel()
 				killedAt(t, bin, fmt.Sprintf("%s:%d", point, n))

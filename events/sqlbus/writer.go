@@ -251,12 +251,15 @@ func (w *writer) turn() (bool, error) {
 	var t *turn
 	err := w.d.db.Tx(ctx, func(tx *sql.Tx) error {
 		t = &turn{d: w.d, ctx: ctx, tx: tx, now: sqldb.Micros(time.Now())}
-		return t.run(take)
+		err := t.run(take)
+		beforeCommit.Hit()
+		return err
 	})
 	if err != nil {
 		w.failed(take, err)
 		return true, err
 	}
+	afterCommit.Hit()
 	t.committed(take)
 	if t.left() {
 		if err := w.d.db.Notify(ctx, channel); err != nil {

@@ -72,6 +72,7 @@ func (d *Driver) removeUpTo(ctx context.Context, ref sandbox.Ref) error {
 		if _, err := d.killAll(ctx, selection{below: d.folder(r), recorded: d.recordedProcesses([]sandbox.Ref{r})}); err != nil {
 			return err
 		}
+		midDelete.Hit()
 		if err := removeFolder(d.folder(r)); err != nil {
 			return err
 		}

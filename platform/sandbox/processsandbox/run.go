@@ -25,6 +25,7 @@ func (d *Driver) trigger(g *generation, p *phase, t sandbox.Task) error {
 	if err := errors.Join(os.MkdirAll(g.dir, 0o700), d.writeTask(p, t)); err != nil {
 		return fmt.Errorf("%w: %w", sandbox.ErrUnavailable, err)
 	}
+	afterTask.Hit()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -122,6 +123,7 @@ func (d *Driver) start(p *phase, log *os.File) (*child, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("sandboxd could not be started: %w", err), writer.Close())
 	}
+	afterStart.Hit()
 	p.process = cmd.Process
 	c := &child{cmd: cmd, started: started, lifeline: writer, exited: make(chan struct{})}
 	go func() {
