@@ -15,7 +15,7 @@ var passed = []string{
 
 // passedURLs are passed unless a value holds a user name or password.
 var passedURLs = []string{
-	"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "GOPROXY", "NPM_CONFIG_REGISTRY",
+	"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "GOPROXY", "NPM_CONFIG_REGISTRY", "npm_config_registry",
 }
 
 // sandboxEnv is the environment of projects' commands, with the variables that SANDBOX_PASS_ENV names, apart by commas.

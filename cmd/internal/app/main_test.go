@@ -86,6 +86,9 @@ func (l *logTo) Write(p []byte) (int, error) {
 }
 
 func logger(t testing.TB) *slog.Logger {
+	if _, bench := t.(*testing.B); bench {
+		return slog.New(slog.DiscardHandler)
+	}
 	to := &logTo{t: t}
 	t.Cleanup(func() { to.mu.Lock(); defer to.mu.Unlock(); to.done = true })
 	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: slog.LevelInfo}))
