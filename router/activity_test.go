@@ -40,7 +40,7 @@ func TestActivityOfARequest(t *testing.T) {
 		}
 		close(next)
 		_, _ = io.Copy(io.Discard, lines)
-		w.front.Close() // waits for the router's handler
+		w.serving.Wait()
 
 		want := []time.Time{start}
 		for _, d := range during {
@@ -109,6 +109,6 @@ func TestActivityOfAWebSocket(t *testing.T) {
 	}
 	w.clock.advance(time.Minute)
 	_ = conn.CloseNow()
-	w.front.Close() // waits for the handler
+	w.serving.Wait()
 	wantTouches(4, "the socket closed")
 }

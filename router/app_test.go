@@ -30,7 +30,8 @@ func TestAppGetsTheRequestAsItCame(t *testing.T) {
 	}
 	for _, name := range []string{"Accept", "Accept-Language", "Accept-Encoding", "Content-Type", "User-Agent", "If-None-Match",
 		"If-Modified-Since", "Cache-Control", "Pragma", "Referer", "Cookie", "Authorization", "X-Api-Key", "X-Sandbox-Name",
-		"Sec-Fetch-Site", "X-Goog-Iap-Jwt-Assertion", "Cf-Access-Jwt-Assertion", "Priority", "Via"} {
+		"Sec-Fetch-Site", "X-Goog-Iap-Jwt-Assertion", "Cf-Access-Jwt-Assertion", "Priority", "Via",
+		"Sec-Websocket-Key"} {
 		want.Set(name, "sent-"+name)
 	}
 	if diff := cmp.Diff(want, in.Header); diff != "" {

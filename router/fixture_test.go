@@ -36,6 +36,7 @@ type world struct {
 	activity *touches
 	clock    *clock
 	log      *buffer
+	serving  sync.WaitGroup // requests that the router has in hand; httptest does not count hijacked ones
 }
 
 // newWorld changes may adjust the options before the router is made.
@@ -65,7 +66,11 @@ func newWorld(t *testing.T, app http.HandlerFunc, changes ...func(*router.Option
 	}
 	w.upstream = httptest.NewServer(app)
 	t.Cleanup(w.upstream.Close)
-	w.front = httptest.NewServer(w.router)
+	w.front = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.serving.Add(1)
+		defer w.serving.Done()
+		w.router.ServeHTTP(rw, r)
+	}))
 	t.Cleanup(w.front.Close)
 	t.Cleanup(func() { _ = w.router.Close() })
 	w.publish(1, w.upstreamHost())

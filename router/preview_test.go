@@ -21,7 +21,7 @@ func everything(h http.Header) {
 		"Cache-Control", "Pragma", "Referer", "Origin",
 		"Cookie", "Authorization", "Proxy-Authorization", "X-Api-Key", "X-Forwarded-For", "X-Forwarded-User", "X-Real-Ip", "Forwarded",
 		"X-Original-Url", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Sandbox-Name", "Te", "Keep-Alive", "Sec-Fetch-Site",
-		"X-Goog-Iap-Jwt-Assertion", "Cf-Access-Jwt-Assertion", "Priority", "Via",
+		"X-Goog-Iap-Jwt-Assertion", "Cf-Access-Jwt-Assertion", "Priority", "Via", "Sec-Websocket-Key",
 	} {
 		h.Set(name, "sent-"+name)
 	}

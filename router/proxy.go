@@ -76,7 +76,6 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	out := pr.Out
 	out.Host = "" // the upstream's own
 	out.URL.Scheme, out.URL.Host = x.upstream.Scheme, x.upstream.Host
-	out.URL.User = nil // would become an Authorization header
 	// ReverseProxy drops what it cannot parse of the query; it means something to the app.
 	out.URL.RawQuery = pr.In.URL.RawQuery
 	if x.kind == previewSite {

@@ -129,6 +129,42 @@ func TestBigBodies(t *testing.T) {
 	}
 }
 
+// TestTalksBothWaysAtOnce sends a part of the request only after the answer to the part before.
+func TestTalksBothWaysAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		for lines := bufio.NewReader(r.Body); ; {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(w, line)
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
+	conn, in := dialRaw(t, w.front, "POST / HTTP/1.1\r\nHost: "+w.previewHost()+"\r\nTransfer-Encoding: chunked\r\n\r\n")
+	say := func(part string) {
+		t.Helper()
+		if _, err := fmt.Fprintf(conn, "%x\r\n%s\r\n", len(part), part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("part 0\n")
+	res, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	lines := bufio.NewReader(res.Body)
+	for i := range 3 {
+		if line, err := lines.ReadString('\n'); err != nil || line != fmt.Sprintf("part %d\n", i) {
+			t.Fatalf("part %d: %q, %v", i, line, err)
+		}
+		say(fmt.Sprintf("part %d\n", i+1))
+	}
+}
+
 func TestClientLeaves(t *testing.T) {
 	t.Parallel()
 	started, ended := make(chan struct{}), make(chan struct{})
@@ -244,6 +280,7 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	w.serving.Wait()
 	if n := w.activity.count(); n != 2*16*50 {
 		t.Errorf("%d touches, want one at the start and one at the end of each of %d requests", n, 16*50)
 	}
