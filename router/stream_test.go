@@ -163,6 +163,12 @@ func TestTalksBothWaysAtOnce(t *testing.T) {
 		}
 		say(fmt.Sprintf("part %d\n", i+1))
 	}
+	if _, err := io.WriteString(conn, "0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(lines); err != nil || string(rest) != "part 3\n" {
+		t.Errorf("the end: %q, %v", rest, err)
+	}
 }
 
 func TestClientLeaves(t *testing.T) {
