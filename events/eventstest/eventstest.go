@@ -3,6 +3,8 @@
 package eventstest
 
 import (
+	"cmp"
+	"maps"
 	"testing"
 	"time"
 
@@ -27,6 +29,8 @@ type Features struct {
 	NoSharing string
 	// NoWithholding: NotBefore is not honoured.
 	NoWithholding string
+	// Gaps skips single cases: name of the case to the reason. A name that no case has is a failure.
+	Gaps map[string]string
 	// Patience is how long a case waits for what must happen. Defaults to 30 s.
 	Patience time.Duration
 	// Quiet is how long a case watches for what must not happen. Defaults to 300 ms.
@@ -41,7 +45,7 @@ func Run(t *testing.T, fresh func(t testing.TB) Opener, f Features) {
 	if f.Quiet == 0 {
 		f.Quiet = 300 * time.Millisecond
 	}
-	for _, c := range []struct {
+	cases := []struct {
 		name string
 		gap  string
 		run  func(*world)
@@ -84,13 +88,20 @@ func Run(t *testing.T, fresh func(t testing.TB) Opener, f Features) {
 		{"ConsumersNeverShareAKey", "", consumersNeverShareAKey},
 		{"LaterConsumerFindsEarlierMessages", "", laterConsumerFindsEarlierMessages},
 		{"CloseTwiceIsNil", "", closeTwiceIsNil},
-	} {
+	}
+	gaps := maps.Clone(f.Gaps)
+	for _, c := range cases {
+		why := cmp.Or(gaps[c.name], c.gap)
+		delete(gaps, c.name)
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if c.gap != "" {
-				t.Skipf("not promised by this driver: %s", c.gap)
+			if why != "" {
+				t.Skipf("not promised by this driver: %s", why)
 			}
 			c.run(&world{T: t, f: f, open: fresh(t)})
 		})
+	}
+	for name := range gaps {
+		t.Errorf("Features.Gaps names %s, which is no case", name)
 	}
 }

@@ -12,10 +12,25 @@ import (
 	"vibesdk-gcp/internal/testenv"
 )
 
+// gaps are the cases that cannot be shown on the official emulator (0.8.20), or that the driver does not promise.
+var gaps = map[string]string{
+	"ConsumersShareWork": "the emulator ignores the outstanding limit of a stream: " +
+		"with two streams that allow one message each it sends 10 messages as 6 and 4, or all to one",
+	"KeyIsInOrderAcrossRestarts": "while a message of a key is leased to a closed stream, the emulator delivers later ones of the key; " +
+		"the service holds them back",
+	"DrainLosesNoMessage": "as KeyIsInOrderAcrossRestarts; that none is lost is tested by TestRestartsLoseNothing",
+	"AttemptsSurviveRestart": "on an ordered topic the attempts of the message at the head of its key are in memory, " +
+		"for a copy that carries them would lose its place; unordered topics are tested by TestAttemptsSurviveRestart",
+}
+
 func TestConformanceEmulator(t *testing.T) {
 	t.Parallel()
 	testenv.PubSub(t) // skips here, with the reason, rather than in every case
-	eventstest.Run(t, onEmulator, eventstest.Features{Patience: 60 * time.Second})
+	eventstest.Run(t, onEmulator, eventstest.Features{Gaps: gaps, Patience: time.Minute})
+}
+
+func BenchmarkPublishHandle(b *testing.B) {
+	b.Run("emulator", func(b *testing.B) { eventstest.Bench(b, onEmulator) })
 }
 
 // onEmulator gives each case a project of its own, and each driver a connection of its own, as a process has.
@@ -23,19 +38,23 @@ func onEmulator(t testing.TB) eventstest.Opener {
 	endpoint, project := testenv.PubSub(t)
 	return func(t testing.TB, subs ...events.Subscription) events.Driver {
 		t.Helper()
-		if !slices.ContainsFunc(subs, func(s events.Subscription) bool { return s.Name == events.Parked.Name }) {
-			subs = append(slices.Clone(subs), events.Parked)
-		}
-		d, err := pubsubbus.New(context.Background(), pubsubbus.Options{
-			Project: project, Endpoint: endpoint, Prefix: "it-",
-			Topics: []events.Topic{}, Subscriptions: subs, Lease: 10 * time.Second,
-		})
-		if err != nil {
-			t.Fatalf("New: %v", err)
-		}
-		if err := d.EnsureResources(context.Background()); err != nil {
-			t.Fatalf("EnsureResources: %v", err)
-		}
-		return d
+		return openEmulator(t, pubsubbus.Options{Endpoint: endpoint, Project: project}, subs...)
 	}
+}
+
+// openEmulator opens a driver and makes the subscriptions and that of dead letters.
+func openEmulator(t testing.TB, o pubsubbus.Options, subs ...events.Subscription) *pubsubbus.Driver {
+	t.Helper()
+	if !slices.ContainsFunc(subs, func(s events.Subscription) bool { return s.Name == events.Parked.Name }) {
+		subs = append(slices.Clone(subs), events.Parked)
+	}
+	o.Prefix, o.Topics, o.Subscriptions, o.Lease = "it-", []events.Topic{}, subs, 10*time.Second
+	d, err := pubsubbus.New(context.Background(), o)
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	if err := d.EnsureResources(context.Background()); err != nil {
+		t.Fatalf("EnsureResources: %v", err)
+	}
+	return d
 }

@@ -1,12 +1,54 @@
 package sqlbus_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"vibesdk-gcp/events/eventstest"
+	"vibesdk-gcp/internal/testenv"
 )
 
+// BenchmarkPublishHandle measures the bus beside what the same SQLite does for plain inserts of the same 200 bytes,
+// so that one run gives the ratios: RawSingle is a durable transaction for each row, RawBatch one for 100 rows.
+// Lone compares with RawSingle, Bulk and HotKey with RawBatch.
 func BenchmarkPublishHandle(b *testing.B) {
-	b.Run("sqlite", func(b *testing.B) { eventstest.Bench(b, onSQLite) })
-	b.Run("postgres", func(b *testing.B) { eventstest.Bench(b, onPostgres) })
+	b.Run("sqlite", func(b *testing.B) {
+		b.Run("RawSingle", func(b *testing.B) { raw(b, 1) })
+		b.Run("RawBatch", func(b *testing.B) { raw(b, 100) })
+		eventstest.Bench(b, onSQLite)
+	})
+	b.Run("postgres", func(b *testing.B) {
+		testenv.Postgres(b) // skips all of them at once
+		eventstest.Bench(b, onPostgres)
+	})
+}
+
+// raw inserts b.N rows into a table of two columns, so many in each transaction.
+func raw(b *testing.B, rows int) {
+	db := open(b, "sqlite:"+filepath.Join(b.TempDir(), "raw.db"))
+	if _, err := db.W.Exec("CREATE TABLE raw (id INTEGER PRIMARY KEY, data BLOB)"); err != nil {
+		b.Fatal(err)
+	}
+	insert, err := db.W.Prepare("INSERT INTO raw (data) VALUES (?)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer insert.Close()
+	data := make([]byte, 200)
+	b.ResetTimer()
+	for left := b.N; left > 0; left -= rows {
+		tx, err := db.W.Begin()
+		if err != nil {
+			b.Fatal(err)
+		}
+		for range min(rows, left) {
+			if _, err := tx.Stmt(insert).Exec(data); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := tx.Commit(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 }
