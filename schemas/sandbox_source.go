@@ -10,8 +10,9 @@ import (
 
 // Limits of an inline source. Larger projects travel as an archive.
 const (
-	MaxFiles      = 5000
-	MaxFilesBytes = 8 << 20 // content and data of all files together
+	MaxFiles = 5000
+	// MaxFilesBytes is for the content and data of all files together. As base64 they still fit into one message.
+	MaxFilesBytes = 6 << 20
 )
 
 // archives are the endings that an archive_uri may have.
