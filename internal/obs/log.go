@@ -63,6 +63,9 @@ func shortTime(groups []string, a slog.Attr) slog.Attr {
 }
 
 func cloudNames(groups []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.String(a.Key, a.Value.Duration().String()) // JSON would show nanoseconds without saying so
+	}
 	if len(groups) > 0 {
 		return a
 	}

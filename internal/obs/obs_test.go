@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"vibesdk-gcp/internal/obs"
 )
@@ -19,13 +20,16 @@ func TestJSONLinesUseCloudLoggingNames(t *testing.T) {
 	var out bytes.Buffer
 	log := obs.NewLogger(&out, slog.LevelInfo, obs.Auto) // a buffer is no terminal
 	log.Debug("hidden")
-	log.Warn("careful", slog.Group("in", slog.String("msg", "kept")))
+	log.Warn("careful", slog.Group("in", slog.String("msg", "kept")), "took", 90*time.Second)
 	var line map[string]any
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatalf("not one JSON line: %v: %s", err, out.String())
 	}
 	if line["severity"] != "WARNING" || line["message"] != "careful" || line["time"] == nil {
 		t.Errorf("line = %v, want severity, message and time", line)
+	}
+	if line["took"] != "1m30s" {
+		t.Errorf("a duration is %v, want words", line["took"])
 	}
 	if in, ok := line["in"].(map[string]any); !ok || in["msg"] != "kept" {
 		t.Errorf("an attribute inside a group was renamed: %v", line["in"])
