@@ -138,7 +138,7 @@ func (b *builder) fetch(ctx context.Context) error {
 	if uri := b.task.Spec.Source.ArchiveURI; uri != "" {
 		b.log.system("fetching %s", uri)
 	} else {
-		b.log.system("writing %d files", len(b.task.Spec.Source.Files))
+		b.log.system("writing the files: %d", len(b.task.Spec.Source.Files))
 	}
 	err := fetchSource(ctx, b.task.Spec.Source, b.path(appFolder), b.path(tmpFolder))
 	if err != nil {
