@@ -174,7 +174,7 @@ func newPlatform(t *testing.T, bin, point string) *platform {
 // start starts vibed, armed the first time, and waits until it answers or dies of its crash point.
 func (p *platform) start(ctx context.Context) {
 	p.t.Helper()
-	cmd := exec.Command(filepath.Join(p.bin, "vibed")) //nolint:noctx // it is ended by the crash point or by end
+	cmd := exec.Command(filepath.Join(p.bin, "vibed"))
 	cmd.Env = append(os.Environ(), "LISTEN="+p.listen, "DATA_DIR="+p.data, "LOG_FORMAT=text", "LOG_LEVEL=debug")
 	if !p.killed {
 		cmd.Env = append(cmd.Env, "CRASHPOINT="+p.point)
