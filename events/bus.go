@@ -1,3 +1,22 @@
+// Package events is the bus: topics, the envelope of messages, and handlers whose errors decide what becomes of a
+// message. [Bus] publishes and consumes through a [Driver]; package eventstest holds every driver to its promises.
+//
+// # Promises
+//
+// A message is delivered at least once to every subscription of its topic: handlers must be idempotent by
+// Message.ID. On an ordered topic the messages of one key are handled one after the other in publish order,
+// also across retries and restarts. A handler's error is retried with jittered backoff, postponed, or parked on
+// the dead-letters topic; see [Handler]. A panic is an error. Stopping drains: see [Bus.Consume].
+//
+// # Errors
+//
+// [ErrInvalid] lists every fault of what was given and says that nothing happened. [ErrClosed] is a closed bus. Any
+// other error of Publish leaves open whether messages were accepted: publish again with the same IDs.
+//
+// # Telemetry
+//
+// Publishing and processing are spans, linked by W3C trace context in the message's attributes. Metrics are listed
+// at the type metrics. The log gets one record for each delivery. Payloads reach none of them.
 package events
 
 import (

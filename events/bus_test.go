@@ -190,11 +190,13 @@ func TestRecovered(t *testing.T) {
 		handler func()
 		want    string
 	}{
-		"value":  {func() { panic("boom") }, "panic: boom"},
-		"error":  {func() { panic(errTest) }, "panic: test failure"},
-		"nil":    {func() { panic(nil) }, "panic: panic called with nil argument"},
-		"memory": {func() { var m *Message; _ = m.ID }, "panic: runtime error: invalid memory address or nil pointer dereference"},
-		"exit":   {runtime.Goexit, ErrExit.Error()},
+		"value": {func() { panic("boom") }, "panic: boom"},
+		"error": {func() { panic(errTest) }, "panic: test failure"},
+		"nil": {func() { panic(nil) }, //nolint:govet // on purpose
+			"panic: panic called with nil argument"},
+		"memory": {func() { var m *Message; _ = m.ID }, //nolint:govet // on purpose
+			"panic: runtime error: invalid memory address or nil pointer dereference"},
+		"exit": {runtime.Goexit, ErrExit.Error()},
 	} {
 		err := recovered(nil, func(context.Context, []Message) error { c.handler(); return nil })(context.Background(), nil)
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) {
@@ -254,7 +256,7 @@ func TestDrain(t *testing.T) {
 				ctx, cancel := context.WithCancel(context.Background())
 				stuck := make(chan struct{})
 				var got []Verdict
-				s := &script{receive: func(ctx context.Context, handle HandleFunc) error {
+				s := &script{receive: func(_ context.Context, handle HandleFunc) error {
 					got = handle(deliveries("m"))
 					return nil
 				}}

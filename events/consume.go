@@ -23,7 +23,7 @@ func (b *Bus) Consume(ctx context.Context, sub Subscription, h Handler) error {
 		one := recovered(hard.Done(), deadlined(sub.AttemptTimeout, func(ctx context.Context, run []Message) error {
 			return h(ctx, run[0])
 		}))
-		return singly(sub.Topic, b.settled(sub, hard, func(ctx context.Context, run []Message) []error {
+		return singly(sub.Topic, b.settled(hard, sub, func(ctx context.Context, run []Message) []error {
 			return []error{one(ctx, run)}
 		}))
 	})
@@ -36,15 +36,15 @@ func (b *Bus) ConsumeBatches(ctx context.Context, sub Subscription, h BatchHandl
 		all := recovered(hard.Done(), deadlined(sub.AttemptTimeout, func(ctx context.Context, run []Message) error {
 			return h(ctx, run[0].Key, run)
 		}))
-		return b.settled(sub, hard, func(ctx context.Context, run []Message) []error {
+		return b.settled(hard, sub, func(ctx context.Context, run []Message) []error {
 			return spread(all(ctx, run), len(run))
 		})
 	})
 }
 
 // settled wraps an attempt in everything that happens around it.
-func (b *Bus) settled(sub Subscription, hard context.Context, a attempt) stage {
-	return b.traced(sub, b.logged(sub, b.measured(sub, b.decided(sub, hard, validated(sub.Topic, a)))))
+func (b *Bus) settled(hard context.Context, sub Subscription, a attempt) stage {
+	return b.traced(sub, b.logged(sub, b.measured(sub, b.decided(hard, sub, validated(sub.Topic, a)))))
 }
 
 // singly settles each message of a run before the next is handled.
@@ -69,7 +69,7 @@ func spread(err error, count int) []error {
 			return each.Errs
 		}
 		// Not wrapped: the kind of one entry must not decide for all.
-		err = fmt.Errorf("batch error has %d entries for %d messages: %v", len(each.Errs), count, err)
+		err = fmt.Errorf("batch error has %d entries for %d messages: %v", len(each.Errs), count, err) //nolint:errorlint // see above
 	}
 	for i := range errs {
 		errs[i] = err

@@ -43,7 +43,7 @@ const parkRetry = 5 * time.Second
 
 // decided turns errors into outcomes and parks what is to be parked. On an ordered topic it stops at the
 // first message that is not done, as the driver will. hard bounds the parking.
-func (b *Bus) decided(sub Subscription, hard context.Context, next attempt) stage {
+func (b *Bus) decided(hard context.Context, sub Subscription, next attempt) stage {
 	return func(ctx context.Context, run []Message) []outcome {
 		var errs []error
 		if first := run[0]; first.Attempt > sub.Attempts && sub.Topic.Name != DeadLetters.Name {
@@ -75,7 +75,7 @@ func (b *Bus) decide(ctx context.Context, sub Subscription, m Message, err error
 	switch {
 	case err == nil:
 		return outcome{handled, nil, Verdict{Done: true}}
-	case b.willPark(sub, m, err) && !(draining(ctx, err) && !IsPermanent(err)):
+	case b.willPark(sub, m, err) && (IsPermanent(err) || !draining(ctx, err)):
 		return outcome{parked, err, Verdict{Done: true}}
 	case postpone && !IsPermanent(err):
 		return outcome{postponed, err, Verdict{After: after.after}}
@@ -84,7 +84,7 @@ func (b *Bus) decide(ctx context.Context, sub Subscription, m Message, err error
 	case IsPermanent(err): // of a dead letter
 		return outcome{retried, err, Verdict{After: sub.MaxBackoff, Failed: true}}
 	default:
-		after := delay(sub.MinBackoff, sub.MaxBackoff, m.Attempt, rand.Float64())
+		after := delay(sub.MinBackoff, sub.MaxBackoff, m.Attempt, rand.Float64()) //nolint:gosec // jitter is no secret
 		return outcome{retried, err, Verdict{After: after, Failed: true}}
 	}
 }

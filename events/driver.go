@@ -36,7 +36,7 @@ type Driver interface {
 }
 
 // HandleFunc handles one run and returns a verdict for each message. Missing verdicts mean the zero
-// Verdict. It never panics and never outlives the bus's drain deadline.
+// Verdict. It never panics and outlives the bus's drain deadline by a second at most.
 type HandleFunc func(run []Message) []Verdict
 
 // Verdict is what to do with one message. The zero Verdict is the safe one: deliver again, uncounted.

@@ -14,6 +14,7 @@ func (b *Bus) logged(sub Subscription, next stage) stage {
 		for i, o := range outcomes {
 			level := slog.LevelDebug
 			switch o.kind {
+			case handled, postponed, released:
 			case retried:
 				level = slog.LevelWarn
 			case parked:

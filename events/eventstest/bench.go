@@ -21,25 +21,35 @@ import (
 //	Lone        one message at a time
 //
 // The first four report msg/s, and the age of messages when handled as p50-ms and p99-ms, which under load is
-// mostly waiting; Lone reports the latency of an idle bus.
-func Bench(b *testing.B, fresh func(t testing.TB) Opener) {
+// mostly waiting; Lone reports the latency of an idle bus. With a baseline each also reports x-baseline: its rate
+// as a multiple of what it is to be held against.
+func Bench(b *testing.B, fresh func(t testing.TB) Opener, against ...Baseline) {
+	var base Baseline
+	if len(against) > 0 {
+		base = against[0]
+	}
 	many := make([]string, 64)
 	for i := range many {
 		many[i] = fmt.Sprint("key", i)
 	}
-	b.Run("Unordered", func(b *testing.B) { load{publishers: 16, call: 1}.run(b, fresh(b)) })
-	b.Run("Bulk", func(b *testing.B) { load{publishers: 4, call: 100}.run(b, fresh(b)) })
-	b.Run("ManyKeys", func(b *testing.B) { load{publishers: 16, call: 1, keys: many}.run(b, fresh(b)) })
+	b.Run("Unordered", func(b *testing.B) { load{publishers: 16, call: 1, base: base.Single}.run(b, fresh(b)) })
+	b.Run("Bulk", func(b *testing.B) { load{publishers: 4, call: 100, base: base.Batch}.run(b, fresh(b)) })
+	b.Run("ManyKeys", func(b *testing.B) { load{publishers: 16, call: 1, keys: many, base: base.Single}.run(b, fresh(b)) })
 	b.Run("HotKey", func(b *testing.B) {
-		load{publishers: 4, call: 100, keys: []string{"hot"}, batch: 500}.run(b, fresh(b))
+		load{publishers: 4, call: 100, keys: []string{"hot"}, batch: 500, base: base.Batch}.run(b, fresh(b))
 	})
-	b.Run("Lone", func(b *testing.B) { lone(b, fresh(b)) })
+	b.Run("Lone", func(b *testing.B) { lone(b, fresh(b), base.Single) })
 }
+
+// Baseline is what something simpler does on the same machine in the same run, in messages a second: one
+// durable message at a time (held against Unordered, ManyKeys and Lone), and a hundred at a time (Bulk and HotKey).
+type Baseline struct{ Single, Batch float64 }
 
 // load is a shape of traffic.
 type load struct {
 	publishers, call, batch int
 	keys                    []string
+	base                    float64
 }
 
 func (l load) run(b *testing.B, open Opener) {
@@ -113,14 +123,14 @@ func (l load) run(b *testing.B, open Opener) {
 	b.StopTimer()
 	cancel()
 	consumer.Wait()
-	b.ReportMetric(float64(total)/b.Elapsed().Seconds(), "msg/s")
+	reportRate(b, float64(total), l.base)
 	reportAges(b, ages)
 	if err := bus.Close(); err != nil {
 		b.Errorf("close: %v", err)
 	}
 }
 
-func lone(b *testing.B, open Opener) {
+func lone(b *testing.B, open Opener, base float64) {
 	topic := events.Topic{Name: "lone", Type: "bench.v1"}
 	sub := events.Subscription{Name: "lone", Topic: topic}
 	bus := events.New(open(b, sub), events.Options{Logger: quietLog})
@@ -144,11 +154,20 @@ func lone(b *testing.B, open Opener) {
 		<-arrived
 		ages = append(ages, time.Since(start))
 	}
+	reportRate(b, float64(len(ages)), base)
 	cancel()
 	consumer.Wait()
 	reportAges(b, ages)
 	if err := bus.Close(); err != nil {
 		b.Errorf("close: %v", err)
+	}
+}
+
+func reportRate(b *testing.B, messages, base float64) {
+	rate := messages / b.Elapsed().Seconds()
+	b.ReportMetric(rate, "msg/s")
+	if base > 0 {
+		b.ReportMetric(rate/base, "x-baseline")
 	}
 }
 

@@ -3,7 +3,6 @@ package eventstest
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -22,7 +21,7 @@ type world struct {
 }
 
 // quietLog keeps the failures that cases provoke out of the test log.
-var quietLog = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quietLog = slog.New(slog.DiscardHandler)
 
 // topic names a new topic.
 func (w *world) topic(ordered bool) events.Topic {

@@ -48,12 +48,12 @@ var (
 
 func TestCrashSQLite(t *testing.T) {
 	t.Parallel()
-	crash(t, "sqlite:"+filepath.Join(t.TempDir(), "bus.db"), 40)
+	crash(t, "sqlite:"+filepath.Join(t.TempDir(), "bus.db"), 30)
 }
 
 func TestCrashPostgres(t *testing.T) {
 	t.Parallel()
-	crash(t, testenv.Postgres(t), 30)
+	crash(t, testenv.Postgres(t), 24)
 }
 
 func crash(t *testing.T, address string, rounds int) {
@@ -195,7 +195,7 @@ func (c *crashed) wasHandled(key string, n int, id string) {
 		return
 	}
 	c.handled[id] = true
-	if before, any := c.last[key]; any && n < before && !strings.HasPrefix(key, "unordered") {
+	if before, known := c.last[key]; known && n < before && !strings.HasPrefix(key, "unordered") {
 		c.t.Fatalf("key %s: %d was handled first after %d", key, n, before)
 	}
 	c.last[key] = n
@@ -292,7 +292,7 @@ func runCrashChild(address, logPath string, seed uint64) error {
 	}
 	say := func(what, key string, from, to int) {
 		// One write: lines of two children do not mix.
-		if _, err := file.WriteString(fmt.Sprintf("%s %s %d %d\n", what, key, from, to)); err != nil {
+		if _, err := fmt.Fprintf(file, "%s %s %d %d\n", what, key, from, to); err != nil {
 			panic(err)
 		}
 	}
@@ -362,10 +362,10 @@ func publishCrash(ctx context.Context, bus *events.Bus, key string, seed, stream
 			msgs = append(msgs, m)
 		}
 		if err := bus.Publish(ctx, topic, msgs...); err != nil {
-			if ctx.Err() != nil {
-				return nil
+			if ctx.Err() == nil {
+				return err
 			}
-			return err
+			return nil
 		}
 		say("accepted", unique, n, to)
 		n = to

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -111,7 +112,9 @@ func TestLostLease(t *testing.T) {
 					m.Key = "k"
 				}
 				started, release := make(chan int, 1), make(chan struct{})
-				stopFirst := receive(t, first, sub, func(run []events.Message) []events.Verdict {
+				alone := sub
+				alone.Concurrency = 1 // busy, it does not take the message back itself
+				stopFirst := receive(t, first, alone, func(run []events.Message) []events.Verdict {
 					started <- run[0].Attempt
 					<-release
 					return done(run)
@@ -289,7 +292,7 @@ func TestPublishIsOneTransaction(t *testing.T) {
 		if got := len(pendingIDs(t, db)); got != 300 {
 			t.Fatalf("%d messages are stored, want 300", got)
 		}
-		broken := append(many[:100:100], events.Message{ID: "no text \xff\x00", Key: "k"})
+		broken := append(slices.Clone(many[:100]), events.Message{ID: "no text \xff\x00", Key: "k"})
 		if err := d.Publish(context.Background(), ordered.Topic, broken); db.Dialect == sqldb.Postgres && err == nil {
 			t.Error("Postgres stored text that is none")
 		} else if got := len(pendingIDs(t, db)); err != nil && got != 300 {

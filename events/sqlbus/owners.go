@@ -107,7 +107,7 @@ func (o *owners) current(t *turn) (int64, error) {
 			o.d.log.Warn("sqlbus: leases were lost, their messages are delivered again", "lanes", held)
 		}
 	}
-	o.id = rand.Int64N(1<<62) + 1
+	o.id = rand.Int64N(1<<62) + 1 //nolint:gosec // unique, not secret
 	if _, err := t.exec(o.d.q.addOwner, o.id, o.process); err != nil {
 		return 0, fmt.Errorf("add owner: %w", err)
 	}
@@ -162,27 +162,8 @@ func (o *owners) mine(id int64) bool {
 
 // reap frees what dead owners hold. Trouble is logged: the next round tries again.
 func (o *owners) reap(ctx context.Context) {
-	rows, err := o.d.q.listOwners.QueryContext(ctx)
+	others, err := o.others(ctx)
 	if err != nil {
-		o.troubled(ctx, err)
-		return
-	}
-	type owner struct {
-		id, beat int64
-		process  string
-	}
-	var others []owner
-	for rows.Next() {
-		var other owner
-		if err := rows.Scan(&other.id, &other.process, &other.beat); err != nil {
-			o.troubled(ctx, err)
-			break
-		}
-		if !o.mine(other.id) {
-			others = append(others, other)
-		}
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		o.troubled(ctx, err)
 		return
 	}
@@ -201,6 +182,32 @@ func (o *owners) reap(ctx context.Context) {
 		}
 	}
 	o.seen = still
+}
+
+// owner is a row of bus_owners.
+type owner struct {
+	id, beat int64
+	process  string
+}
+
+// others lists the owners of other processes, and of this one those whose outcome is unknown.
+func (o *owners) others(ctx context.Context) ([]owner, error) {
+	rows, err := o.d.q.listOwners.QueryContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var others []owner
+	for rows.Next() {
+		var other owner
+		if err := rows.Scan(&other.id, &other.process, &other.beat); err != nil {
+			return nil, err
+		}
+		if !o.mine(other.id) {
+			others = append(others, other)
+		}
+	}
+	return others, rows.Err()
 }
 
 // gone reports whether the lock file of a process proves that it ended.

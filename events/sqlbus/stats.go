@@ -2,7 +2,6 @@ package sqlbus
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"vibesdk-gcp/internal/sqldb"
@@ -33,17 +32,18 @@ func (d *Driver) Stats(ctx context.Context) ([]Stat, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer rows.Close()
 	var stats []Stat
 	for rows.Next() {
 		var s Stat
 		var oldest int64
 		if err := rows.Scan(&s.Subscription, &s.Topic, &s.Ready, &s.Delayed, &s.Leased, &oldest); err != nil {
-			return nil, errors.Join(err, rows.Close())
+			return nil, err
 		}
 		if oldest > 0 {
 			s.Oldest = max(0, now.Sub(sqldb.Time(oldest)))
 		}
 		stats = append(stats, s)
 	}
-	return stats, errors.Join(rows.Err(), rows.Close())
+	return stats, rows.Err()
 }

@@ -80,7 +80,7 @@ func (t *turn) left() bool {
 
 // exec runs a prepared statement in the transaction.
 func (t *turn) exec(stmt *sql.Stmt, args ...any) (int64, error) {
-	result, err := t.tx.StmtContext(t.ctx, stmt).ExecContext(t.ctx, args...)
+	result, err := t.tx.StmtContext(t.ctx, stmt).ExecContext(t.ctx, args...) //nolint:sqlclosecheck // the end of the transaction closes it
 	if err != nil {
 		return 0, err
 	}
@@ -89,22 +89,15 @@ func (t *turn) exec(stmt *sql.Stmt, args ...any) (int64, error) {
 
 // query runs a prepared statement and gives each row to scan. It stops early when scan says so.
 func (t *turn) query(stmt *sql.Stmt, scan func(row *sql.Rows) (more bool, err error), args ...any) error {
-	rows, err := t.tx.StmtContext(t.ctx, stmt).QueryContext(t.ctx, args...)
+	rows, err := t.tx.StmtContext(t.ctx, stmt).QueryContext(t.ctx, args...) //nolint:sqlclosecheck // the end of the transaction closes it
 	if err != nil {
 		return err
 	}
+	defer rows.Close()
 	for rows.Next() {
-		more, err := scan(rows)
-		if err != nil {
-			_ = rows.Close() // the scan's error says it
+		if more, err := scan(rows); err != nil || !more {
 			return err
 		}
-		if !more {
-			break
-		}
-	}
-	if err := rows.Close(); err != nil {
-		return err
 	}
 	return rows.Err()
 }
