@@ -121,25 +121,23 @@ func (h *hub) close() {
 // watch wakes everyone when another connection committed to a SQLite file. It holds one connection, because
 // data_version counts the changes that its own connection did not make.
 func (h *hub) watch(ctx context.Context, pool *sql.DB) {
-	var conn *sql.Conn
-	defer func() {
-		if conn != nil {
-			_ = conn.Close() // back to the pool
-		}
-	}()
-	var last int64
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return // closed already
+	}
+	defer func() { _ = conn.Close() }() // back to the pool
+	// Each look is a few microseconds; with a context that can end it would also cost a goroutine.
+	look, err := conn.PrepareContext(context.WithoutCancel(ctx), "PRAGMA data_version")
+	if err != nil {
+		return // as above: the file is open, and the statement is right
+	}
+	defer func() { _ = look.Close() }() // nothing was written through it
+	last := int64(-1)
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
 		var version int64
-		err := error(nil)
-		if conn == nil {
-			conn, err = pool.Conn(ctx)
-		}
-		if err == nil {
-			err = conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version)
-		}
-		if err == nil && version != last {
+		if err := look.QueryRowContext(context.WithoutCancel(ctx)).Scan(&version); err == nil && version != last {
 			last = version
 			h.wakeAll()
 		}
