@@ -119,6 +119,8 @@ func TestLostLease(t *testing.T) {
 					<-release
 					return done(run)
 				})
+				letFirst := sync.OnceFunc(func() { close(release) })
+				t.Cleanup(letFirst) // also when the test fails: Receive waits for its handlers
 				publish(t, first, sub.Topic, m)
 				if got := await(t, "the first delivery", started); got != 1 {
 					t.Errorf("first attempt is %d, want 1", got)
@@ -138,15 +140,17 @@ func TestLostLease(t *testing.T) {
 					<-releaseAgain
 					return nil // comes again
 				})
+				letSecond := sync.OnceFunc(func() { close(releaseAgain) })
+				t.Cleanup(letSecond)
 				if got := await(t, "the second delivery", again); got != 2 {
 					t.Errorf("attempt after the lost lease is %d, want 2", got)
 				}
-				close(release)
+				letFirst()
 				stopFirst() // has settled by now
 				if got := pendingIDs(t, db); !cmp.Equal(got, []string{"m"}) {
 					t.Errorf("the late settlement left %v, want the message untouched", got)
 				}
-				close(releaseAgain)
+				letSecond()
 				stopSecond()
 
 				third := make(chan int, 1)

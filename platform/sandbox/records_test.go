@@ -56,6 +56,7 @@ func TestTouchesAreStoredEverySecond(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- records.Run(ctx) }()
+		time.Sleep(500 * time.Millisecond) // between two ticks, here and after every whole second from here on
 
 		records.Touch("a", epoch)
 		records.Touch("a", epoch.Add(2))
