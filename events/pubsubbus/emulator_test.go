@@ -1,14 +1,10 @@
 package pubsubbus_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,7 +80,7 @@ func start(t *testing.T, o pubsubbus.Options, subs map[*events.Subscription]even
 	for sub := range subs {
 		all = append(all, *sub)
 	}
-	o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	o.Logger = slog.New(slog.DiscardHandler)
 	bus = events.New(openEmulator(t, o, all...), events.Options{Source: "test", Logger: o.Logger})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -227,74 +223,6 @@ func TestDelayedMessagesMakeRoom(t *testing.T) {
 	if got := len(handled.attempts("now")); got != 1 {
 		t.Errorf("a message for tomorrow was handled today")
 	}
-}
-
-// killedMode makes this test binary a consumer: "endpoint project".
-const killedMode = "PUBSUBBUS_TEST_CONSUMER"
-
-// TestKilledConsumersLoseNothing kills consumers in the middle of their work, again and again. What they had taken
-// comes again when its lease ends.
-func TestKilledConsumersLoseNothing(t *testing.T) {
-	t.Parallel()
-	endpoint, project := testenv.PubSub(t)
-	o := pubsubbus.Options{Endpoint: endpoint, Project: project}
-	sub := killedSubscription()
-	bus, _ := start(t, o, map[*events.Subscription]events.Handler{&sub: nil})
-	handled := newTally()
-	const rounds, each = 4, 30
-	for round := range rounds {
-		for i := range each {
-			publish(t, bus, sub.Topic, events.Message{ID: fmt.Sprint(round, "/", i)})
-		}
-		consumer := exec.Command(os.Args[0])
-		consumer.Env = append(os.Environ(), killedMode+"="+endpoint+" "+project)
-		out, err := consumer.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := consumer.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(out)
-		for n := 0; n < 5 && lines.Scan(); n++ {
-			handled.add(events.Message{ID: lines.Text()})
-		}
-		if err := consumer.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		for lines.Scan() { // what it said before it died
-			handled.add(events.Message{ID: lines.Text()})
-		}
-		if err := consumer.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
-			t.Fatalf("the consumer ended with %v", err)
-		}
-	}
-	start(t, o, map[*events.Subscription]events.Handler{
-		&sub: func(_ context.Context, m events.Message) error { handled.add(m); return nil },
-	})
-	handled.await(t, "all messages", count(rounds*each))
-}
-
-func killedSubscription() events.Subscription {
-	return events.Subscription{Name: "killed", Topic: unordered, Attempts: 100}
-}
-
-func TestMain(m *testing.M) {
-	if where, ok := os.LookupEnv(killedMode); ok {
-		endpoint, project, _ := strings.Cut(where, " ")
-		d, err := pubsubbus.New(context.Background(), pubsubbus.Options{Endpoint: endpoint, Project: project, Prefix: "it-", Lease: 10 * time.Second})
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		err = events.New(d, events.Options{}).Consume(context.Background(), killedSubscription(), func(_ context.Context, m events.Message) error {
-			_, err := fmt.Println(m.ID)
-			return err
-		})
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
 }
 
 func TestEnsureResources(t *testing.T) {

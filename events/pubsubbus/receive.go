@@ -47,27 +47,22 @@ func (d *Driver) Receive(ctx context.Context, sub events.Subscription, handle ev
 
 	select {
 	case err := <-pulled:
-		if ctx.Err() == nil {
-			r.abandon()
-			return fmt.Errorf("pubsub: receive %s: %w", sub.Name, orStreamEnded(err))
+		r.abandon()
+		if err == nil { // ctx ended in between, when it held nothing
+			return nil
 		}
-		r.drain()
-		return nil
+		return fmt.Errorf("pubsub: receive %s: %w", sub.Name, err)
 	case <-ctx.Done():
 	}
 	r.drain()
 	// The client returns when it has sent the outcome of every message that it handed over.
 	select {
-	case <-pulled: // an error is of the stream, which is not needed any more
+	case err := <-pulled:
+		if err != nil { // of the stream, which is not needed any more, but its loss can take acknowledgements along
+			return fmt.Errorf("pubsub: receive %s: %w: %w", sub.Name, errUnsettled, err)
+		}
 		return nil
 	case <-time.After(settleTimeout):
 		return fmt.Errorf("pubsub: receive %s: %w", sub.Name, errUnsettled)
 	}
-}
-
-func orStreamEnded(err error) error {
-	if err == nil {
-		return errors.New("the stream ended")
-	}
-	return err
 }

@@ -96,11 +96,11 @@ func (r *receiver) sendBack(items []*item) []error {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
 	defer cancel()
 	got := r.d.publish(ctx, r.sub.Topic, copies)
-	for i := range errs {
+	for i, it := range items {
 		errs[i] = got[min(i, len(got)-1)]
 		if errs[i] != nil {
 			r.d.o.Logger.WarnContext(ctx, "pubsub: a delayed message could not be published again, so its delay and attempts are kept in memory only",
-				"subscription", r.sub.Name, "message", items[i].event.ID, "error", errs[i])
+				"subscription", r.sub.Name, "message", it.event.ID, "error", errs[i])
 		}
 	}
 	return errs

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -211,7 +212,7 @@ func TestLongDelayIsPublished(t *testing.T) {
 				return status.Error(codes.PermissionDenied, "may not publish")
 			}
 		}
-		d := startScript(t, s, Options{HoldLimit: 10 * time.Millisecond})
+		d := startScript(t, s, Options{HoldLimit: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
 		handled := make(chan int, 10)
 		c := consume(d, subscription(false), func(run []events.Message) []events.Verdict {
 			handled <- run[0].Attempt

@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,13 +15,13 @@ import (
 func postgresBin() (string, error) {
 	var dirs []string
 	if found, err := exec.LookPath("postgres"); err == nil {
-		if real, err := filepath.EvalSymlinks(found); err == nil {
-			dirs = append(dirs, filepath.Dir(real)) // initdb is often beside the real file only
+		if target, err := filepath.EvalSymlinks(found); err == nil {
+			dirs = append(dirs, filepath.Dir(target)) // initdb is often beside the real file only
 		}
 		dirs = append(dirs, filepath.Dir(found))
 	}
-	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
-		dirs = append(dirs, strings.TrimSpace(string(out)))
+	if out, err := ask("pg_config", "--bindir"); err == nil {
+		dirs = append(dirs, out)
 	}
 	for _, pattern := range []string{
 		"/usr/lib/postgresql/*/bin",                                           // Debian, Ubuntu
@@ -50,8 +51,8 @@ func pubsubEmulator() (java, jar string, err error) {
 	}
 	roots := []string{os.Getenv("CLOUDSDK_ROOT_DIR")}
 	if gcloud, err := exec.LookPath("gcloud"); err == nil {
-		if real, err := filepath.EvalSymlinks(gcloud); err == nil {
-			roots = append(roots, filepath.Dir(filepath.Dir(real)))
+		if target, err := filepath.EvalSymlinks(gcloud); err == nil {
+			roots = append(roots, filepath.Dir(filepath.Dir(target)))
 		}
 	}
 	home, err := os.UserHomeDir()
@@ -65,12 +66,20 @@ func pubsubEmulator() (java, jar string, err error) {
 		return java, jar, nil
 	}
 	// Asking gcloud takes a second of Python, so it is asked last: it knows roots that are in none of the usual places.
-	if out, err := exec.Command("gcloud", "info", "--format=value(installation.sdk_root)").Output(); err == nil {
-		if jar := emulatorJar([]string{strings.TrimSpace(string(out))}); jar != "" {
+	if out, err := ask("gcloud", "info", "--format=value(installation.sdk_root)"); err == nil {
+		if jar := emulatorJar([]string{out}); jar != "" {
 			return java, jar, nil
 		}
 	}
 	return "", "", fmt.Errorf("%w: no Google Cloud SDK holds the emulator; run `gcloud components install pubsub-emulator` or set PUBSUB_EMULATOR_HOST", errMissing)
+}
+
+// ask returns the one line that a program prints.
+func ask(name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, name, args...).Output()
+	return strings.TrimSpace(string(out)), err
 }
 
 func emulatorJar(roots []string) string {

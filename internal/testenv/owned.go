@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -52,7 +53,7 @@ func startOwned(dir string, as *account, signal string, argv ...string) (*owned,
 	}
 	defer living.Close()
 
-	cmd := exec.Command("/bin/sh", append([]string{"-c", watchdog, "testenv", signal, dir}, argv...)...)
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", append([]string{"-c", watchdog, "testenv", signal, dir}, argv...)...)
 	cmd.Dir = dir
 	cmd.Env = childEnv()
 	cmd.ExtraFiles = []*os.File{hold, living}

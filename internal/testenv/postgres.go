@@ -121,7 +121,9 @@ func initPostgres(bin, dir, data string, as *account, password string) error {
 	if err := as.own(secret); err != nil {
 		return err
 	}
-	cmd := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-E", "UTF8", "--no-locale",
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-E", "UTF8", "--no-locale",
 		"-A", "scram-sha-256", "--pwfile", secret, "--no-sync")
 	cmd.Dir = dir
 	cmd.Env = childEnv()

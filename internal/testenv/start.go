@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"context"
 	"net"
 	"time"
 )
@@ -14,10 +15,9 @@ const (
 
 // freePort returns a port that was free a moment ago. Neither server can be told "any port, and say which".
 func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
 }

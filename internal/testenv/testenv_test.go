@@ -228,7 +228,7 @@ func topicAdmin(t *testing.T, endpoint string) *pubsub.TopicAdminClient {
 // openTempDir is t.TempDir for files of another user: t.TempDir is inside a folder that only this one enters.
 func openTempDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "testenv-test-")
+	dir, err := os.MkdirTemp("/tmp", "testenv-test-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
