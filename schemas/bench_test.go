@@ -23,7 +23,7 @@ func BenchmarkDecode(b *testing.B) {
 		return s
 	}
 	project := run(func(m *gen.SandboxRequest) { m.Source, m.Env = code(200, 4<<10), env(20, 40) })
-	most := run(func(m *gen.SandboxRequest) { m.Source = code(5000, 1600) })
+	most := run(func(m *gen.SandboxRequest) { m.Source = code(5000, 1200) })
 	for _, bench := range []struct {
 		name string
 		m    *gen.SandboxRequest
