@@ -18,7 +18,7 @@ const abandonAfter = time.Second
 // returned for a subscription that is not valid, a closed bus, or settlements that could not be stored while
 // draining: those messages are delivered again.
 func (b *Bus) Consume(ctx context.Context, sub Subscription, h Handler) error {
-	sub = sub.withDefaults()
+	sub = sub.WithDefaults()
 	return b.consume(ctx, sub, func(hard context.Context) stage {
 		one := recovered(hard.Done(), deadlined(sub.AttemptTimeout, func(ctx context.Context, run []Message) error {
 			return h(ctx, run[0])
@@ -31,7 +31,7 @@ func (b *Bus) Consume(ctx context.Context, sub Subscription, h Handler) error {
 
 // ConsumeBatches is [Bus.Consume] for a handler that takes runs of messages of one key, at most sub.MaxBatch.
 func (b *Bus) ConsumeBatches(ctx context.Context, sub Subscription, h BatchHandler) error {
-	sub = sub.withDefaults()
+	sub = sub.WithDefaults()
 	return b.consume(ctx, sub, func(hard context.Context) stage {
 		all := recovered(hard.Done(), deadlined(sub.AttemptTimeout, func(ctx context.Context, run []Message) error {
 			return h(ctx, run[0].Key, run)

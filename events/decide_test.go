@@ -111,19 +111,19 @@ func TestSpread(t *testing.T) {
 
 func TestSubscriptionFaults(t *testing.T) {
 	t.Parallel()
-	if err := (Subscription{Name: "n", Topic: Topic{Name: "t"}}).withDefaults().check(); err != nil {
+	if err := (Subscription{Name: "n", Topic: Topic{Name: "t"}}).WithDefaults().check(); err != nil {
 		t.Errorf("defaults: %v", err)
 	}
-	if got := (Subscription{MinBackoff: 2 * time.Minute}).withDefaults().MaxBackoff; got != 2*time.Minute {
+	if got := (Subscription{MinBackoff: 2 * time.Minute}).WithDefaults().MaxBackoff; got != 2*time.Minute {
 		t.Errorf("max backoff: got %s, want no less than min backoff", got)
 	}
 	bad := Subscription{Attempts: -1, Concurrency: -1, MaxBatch: -1, MaxOutstanding: -1, AttemptTimeout: -1, MinBackoff: 2, MaxBackoff: 1}
 	var faults interface{ Unwrap() []error }
-	if err := bad.withDefaults().check(); !errors.As(err, &faults) || len(faults.Unwrap()) != 8 {
+	if err := bad.WithDefaults().check(); !errors.As(err, &faults) || len(faults.Unwrap()) != 8 {
 		t.Errorf("got %v, want eight faults", err)
 	}
 	for _, s := range Subscriptions() {
-		if err := s.withDefaults().check(); err != nil {
+		if err := s.WithDefaults().check(); err != nil {
 			t.Errorf("%s: %v", s.Name, err)
 		}
 	}

@@ -1,30 +1,22 @@
 package events
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
 )
 
-// withDefaults gives each zero field its documented default.
-func (s Subscription) withDefaults() Subscription {
-	def := func(field *int, value int) {
-		if *field == 0 {
-			*field = value
-		}
-	}
-	def(&s.Attempts, 20)
-	def(&s.Concurrency, 16)
-	def(&s.MaxBatch, 1)
-	def(&s.MaxOutstanding, 1000)
-	defTime := func(field *time.Duration, value time.Duration) {
-		if *field == 0 {
-			*field = value
-		}
-	}
-	defTime(&s.AttemptTimeout, 30*time.Second)
-	defTime(&s.MinBackoff, 100*time.Millisecond)
-	defTime(&s.MaxBackoff, max(time.Minute, s.MinBackoff))
+// WithDefaults gives each zero field its documented default. The bus does so itself; it is for those who write the
+// policy down elsewhere.
+func (s Subscription) WithDefaults() Subscription {
+	s.Attempts = cmp.Or(s.Attempts, 20)
+	s.Concurrency = cmp.Or(s.Concurrency, 16)
+	s.MaxBatch = cmp.Or(s.MaxBatch, 1)
+	s.MaxOutstanding = cmp.Or(s.MaxOutstanding, 1000)
+	s.AttemptTimeout = cmp.Or(s.AttemptTimeout, 30*time.Second)
+	s.MinBackoff = cmp.Or(s.MinBackoff, 100*time.Millisecond)
+	s.MaxBackoff = cmp.Or(s.MaxBackoff, max(time.Minute, s.MinBackoff))
 	return s
 }
 

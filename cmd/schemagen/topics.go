@@ -71,7 +71,7 @@ func topicsJSON(protos []*descriptorpb.FileDescriptorProto) ([]byte, error) {
 }
 
 func subscriptionOf(sub events.Subscription) subscriptionRow {
-	sub = withDefaults(sub)
+	sub = sub.WithDefaults()
 	row := subscriptionRow{
 		Topic:              sub.Topic.Name,
 		Ordered:            sub.Topic.Ordered,
@@ -85,23 +85,6 @@ func subscriptionOf(sub events.Subscription) subscriptionRow {
 		row.DeadLetterTopic = ""
 	}
 	return row
-}
-
-// withDefaults applies the defaults that events.Subscription documents; a test holds them against the bus.
-func withDefaults(sub events.Subscription) events.Subscription {
-	if sub.Attempts == 0 {
-		sub.Attempts = 20
-	}
-	if sub.AttemptTimeout == 0 {
-		sub.AttemptTimeout = 30 * time.Second
-	}
-	if sub.MinBackoff == 0 {
-		sub.MinBackoff = 100 * time.Millisecond
-	}
-	if sub.MaxBackoff == 0 {
-		sub.MaxBackoff = max(time.Minute, sub.MinBackoff)
-	}
-	return sub
 }
 
 func seconds(d time.Duration) string {

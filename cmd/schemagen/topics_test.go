@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -13,39 +11,6 @@ import (
 
 	"vibesdk-gcp/events"
 )
-
-// TestDefaultsMatchTheBus asks the bus what it makes of a subscription, by looking at what a driver gets.
-func TestDefaultsMatchTheBus(t *testing.T) {
-	t.Parallel()
-	for _, sub := range append(events.Subscriptions(), events.Subscription{Name: "slow", Topic: events.CleanupTicks, MinBackoff: time.Hour}) {
-		ctx, cancel := context.WithCancel(t.Context())
-		spy := &spyDriver{stop: cancel}
-		bus := events.New(spy, events.Options{Source: "test", Logger: slog.New(slog.DiscardHandler)})
-		if err := bus.Consume(ctx, sub, func(context.Context, events.Message) error { return nil }); err != nil {
-			t.Fatal(err)
-		}
-		ours := withDefaults(sub)
-		got := []any{ours.Attempts, ours.AttemptTimeout, ours.MinBackoff, ours.MaxBackoff}
-		want := []any{spy.got.Attempts, spy.got.AttemptTimeout, spy.got.MinBackoff, spy.got.MaxBackoff}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-bus +schemagen)\n%s", sub.Name, diff)
-		}
-	}
-}
-
-// spyDriver keeps the subscription that it is asked to receive, and ends the consumer.
-type spyDriver struct {
-	stop context.CancelFunc
-	got  events.Subscription
-}
-
-func (d *spyDriver) Receive(_ context.Context, sub events.Subscription, _ events.HandleFunc) error {
-	d.got = sub
-	d.stop()
-	return nil
-}
-func (*spyDriver) Publish(context.Context, events.Topic, []events.Message) error { return nil }
-func (*spyDriver) Close() error                                                  { return nil }
 
 func TestSubscriptionRow(t *testing.T) {
 	t.Parallel()

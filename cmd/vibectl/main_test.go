@@ -9,45 +9,23 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"vibesdk-gcp/cmd/internal/app"
 	"vibesdk-gcp/gateway/client"
+	"vibesdk-gcp/internal/testenv"
 )
 
-var programs string
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		var err error
-		if programs, err = os.MkdirTemp("", "vibectl-test-"); err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(programs)
-		return m.Run()
-	}())
-}
-
-var build = sync.OnceValue(func() error {
-	if out, err := exec.Command("go", "build", "-o", programs, "vibesdk-gcp/cmd/sandboxd").CombinedOutput(); err != nil {
-		return errors.New(string(out))
-	}
-	return nil
-})
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
 // serve starts the platform in this process and returns its address.
 func serve(t *testing.T) string {
 	t.Helper()
-	if err := build(); err != nil {
-		t.Fatal(err)
-	}
 	c, err := app.ReadConfig(func(name string) (string, bool) {
-		v, ok := map[string]string{"LISTEN": "127.0.0.1:0", "DATA_DIR": t.TempDir(), "SANDBOXD": filepath.Join(programs, "sandboxd"), "PATH": os.Getenv("PATH")}[name]
+		v, ok := map[string]string{"LISTEN": "127.0.0.1:0", "DATA_DIR": t.TempDir(), "SANDBOXD": testenv.Program(t, "sandboxd", ""), "PATH": os.Getenv("PATH")}[name]
 		return v, ok
 	})
 	if err != nil {

@@ -1,4 +1,4 @@
-package main_test
+package main
 
 import (
 	"bytes"
@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	_ "vibesdk-gcp/cmd/internal/app" // has vibed's crash points linked in
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/gateway/client"
 	"vibesdk-gcp/internal/crashpoint"
@@ -43,7 +42,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 		t.Skip("builds vibed and restarts it dozens of times")
 	}
 	t.Parallel()
-	bin := buildPrograms(t)
+	vibed := program(t, "crashpoint")
 	points := crashpoint.Names()
 	if len(points) < 10 {
 		t.Fatalf("only %d crash points are linked in: %q", len(points), points)
@@ -53,16 +52,16 @@ func TestKilledAtEveryStep(t *testing.T) {
 			n++
 			t.Run(fmt.Sprintf("%s:%d", point, n), func(t *testing.T) {
 				t.Parallel()
-				killedAt(t, bin, fmt.Sprintf("%s:%d", point, n))
+				killedAt(t, vibed, fmt.Sprintf("%s:%d", point, n))
 			})
 		}
 	}
 }
 
-func killedAt(t *testing.T, bin, point string) {
+func killedAt(t *testing.T, vibed, point string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	p := newPlatform(t, bin, point)
+	p := newPlatform(t, vibed, point)
 	p.start(ctx)
 
 	evidence := t.TempDir()
@@ -121,22 +120,11 @@ func killedAt(t *testing.T, bin, point string) {
 	p.end()
 }
 
-// buildPrograms builds vibed with its crash points, and sandboxd.
-func buildPrograms(t *testing.T) string {
-	t.Helper()
-	bin := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "crashpoint", "-o", bin, ".", "../sandboxd")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", cmd, err, out)
-	}
-	return bin
-}
-
 // platform is a vibed that is started again whenever it was killed.
 type platform struct {
-	t                        *testing.T
-	bin, point, data, listen string
-	api                      *client.Client
+	t                          *testing.T
+	vibed, point, data, listen string
+	api                        *client.Client
 
 	cmd    *exec.Cmd
 	log    *logBuffer
@@ -144,7 +132,7 @@ type platform struct {
 	killed bool
 }
 
-func newPlatform(t *testing.T, bin, point string) *platform {
+func newPlatform(t *testing.T, vibed, point string) *platform {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -158,7 +146,7 @@ func newPlatform(t *testing.T, bin, point string) *platform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &platform{t: t, bin: bin, point: point, data: t.TempDir(), listen: listen, api: api, log: &logBuffer{}}
+	p := &platform{t: t, vibed: vibed, point: point, data: t.TempDir(), listen: listen, api: api, log: &logBuffer{}}
 	t.Cleanup(func() {
 		if p.cmd != nil {
 			_ = p.cmd.Process.Kill()
@@ -174,7 +162,7 @@ func newPlatform(t *testing.T, bin, point string) *platform {
 // start starts vibed, armed the first time, and waits until it answers or dies of its crash point.
 func (p *platform) start(ctx context.Context) {
 	p.t.Helper()
-	cmd := exec.Command(filepath.Join(p.bin, "vibed"))
+	cmd := exec.Command(p.vibed)
 	cmd.Env = append(os.Environ(), "LISTEN="+p.listen, "DATA_DIR="+p.data, "LOG_FORMAT=text", "LOG_LEVEL=debug")
 	if !p.killed {
 		cmd.Env = append(cmd.Env, "CRASHPOINT="+p.point)

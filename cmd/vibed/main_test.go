@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -12,32 +11,21 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"vibesdk-gcp/internal/testenv"
 )
 
-var programs string
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		var err error
-		if programs, err = os.MkdirTemp("", "vibed-test-"); err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(programs)
-		return m.Run()
-	}())
+// program builds vibed with sandboxd beside it, and returns its path.
+func program(t *testing.T, tags string) string {
+	t.Helper()
+	testenv.Program(t, "sandboxd", tags)
+	return testenv.Program(t, "vibed", tags)
 }
-
-var build = sync.OnceValue(func() error {
-	out, err := exec.Command("go", "build", "-o", programs, "vibesdk-gcp/cmd/vibed", "vibesdk-gcp/cmd/sandboxd").CombinedOutput()
-	if err != nil {
-		return errors.New(string(out))
-	}
-	return nil
-})
 
 // site writes a project that serves itself and says when its server runs.
 func site(t *testing.T, projectFile string) string {
@@ -62,12 +50,9 @@ type daemon struct {
 
 func startDaemon(t *testing.T, args ...string) *daemon {
 	t.Helper()
-	if err := build(); err != nil {
-		t.Fatal(err)
-	}
 	d := &daemon{lines: make(chan string, 1000), data: t.TempDir()}
 	// sandboxd is found beside vibed.
-	d.Cmd = exec.CommandContext(context.Background(), filepath.Join(programs, "vibed"), args...)
+	d.Cmd = exec.CommandContext(context.Background(), program(t, ""), args...)
 	d.Env = []string{"PATH=" + os.Getenv("PATH"), "DATA_DIR=" + d.data, "LISTEN=127.0.0.1:0", "LOG_FORMAT=json"}
 	d.Stderr = &d.stderr
 	out, err := d.StdoutPipe()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/events/sqlbus"
+	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/schemas"
 	"vibesdk-gcp/workers/janitor"
@@ -20,7 +22,7 @@ import (
 	"vibesdk-gcp/workers/workertest"
 )
 
-func TestMain(m *testing.M) { workertest.Main(m) }
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
 // world is a janitor and a runner on the real platform, with the real bus between them. Their clock can be moved; the
 // bus's cannot.

@@ -7,16 +7,18 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"testing"
 	"time"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/workers/sandboxrunner"
 	"vibesdk-gcp/workers/workertest"
 )
 
-func TestMain(m *testing.M) { workertest.Main(m) }
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
 // world is a runner on the real platform.
 type world struct {

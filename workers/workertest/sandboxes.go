@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"vibesdk-gcp/internal/sqldb"
+	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/deployment"
 	"vibesdk-gcp/platform/deployment/sqldeployment"
 	"vibesdk-gcp/platform/sandbox"
@@ -37,7 +36,8 @@ type Sandboxes struct {
 	builds string
 }
 
-// NewSandboxes returns an empty platform that tells fx, if it is not nil, of every effect. It ends with t.
+// NewSandboxes returns an empty platform that tells fx, if it is not nil, of every effect. It ends with t. The package's
+// TestMain must end with [testenv.Main].
 func NewSandboxes(t *testing.T, fx *Effects) *Sandboxes {
 	t.Helper()
 	s := &Sandboxes{fx: fx, dir: t.TempDir(), builds: filepath.Join(t.TempDir(), "builds")}
@@ -74,7 +74,7 @@ func (s *Sandboxes) start(t *testing.T) {
 	t.Helper()
 	var err error
 	s.driver, err = processsandbox.New(t.Context(), processsandbox.Options{
-		Dir: s.dir, Sandboxd: sandboxd(t), Builds: 4, BaseEnv: map[string]string{"PATH": "/usr/bin:/bin"},
+		Dir: s.dir, Sandboxd: testenv.Program(t, "sandboxd", ""), Builds: 4, BaseEnv: map[string]string{"PATH": "/usr/bin:/bin"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -147,41 +147,4 @@ func (s *Sandboxes) State(ctx context.Context) ([]SandboxState, error) {
 	}
 	slices.SortFunc(all, func(a, b SandboxState) int { return cmp.Compare(a.RequestID, b.RequestID) })
 	return all, nil
-}
-
-var guest struct {
-	sync.Mutex
-	dir string
-}
-
-// sandboxd builds the guest program, once for each test binary.
-func sandboxd(t *testing.T) string {
-	t.Helper()
-	guest.Lock()
-	defer guest.Unlock()
-	path := filepath.Join(guest.dir, "sandboxd")
-	if guest.dir != "" {
-		return path
-	}
-	dir, err := os.MkdirTemp("", "workertest-") //nolint:usetesting // it is for all tests of the binary; Main removes it
-	if err != nil {
-		t.Fatal(err)
-	}
-	path = filepath.Join(dir, "sandboxd")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "vibesdk-gcp/cmd/sandboxd")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build sandboxd: %v\n%s", err, out)
-	}
-	guest.dir = dir
-	return path
-}
-
-// Main runs the tests of a package that uses [NewSandboxes] and removes what was built for them. Call it from
-// TestMain.
-func Main(m *testing.M) {
-	code := m.Run()
-	if guest.dir != "" {
-		_ = os.RemoveAll(guest.dir)
-	}
-	os.Exit(code)
 }

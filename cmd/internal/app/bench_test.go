@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vibesdk-gcp/gateway/client"
+	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/sandbox"
 )
 
@@ -50,10 +51,7 @@ func platformOnce(b *testing.B, w *world, n int) time.Duration {
 
 func byHandOnce(b *testing.B) time.Duration {
 	b.Helper()
-	program, err := sandboxd()
-	if err != nil {
-		b.Fatal(err)
-	}
+	program := testenv.Program(b, "sandboxd", "")
 	dir := b.TempDir()
 	task := sandbox.GuestTask{
 		Task: sandbox.Task{

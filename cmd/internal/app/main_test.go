@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,29 +14,10 @@ import (
 
 	"vibesdk-gcp/cmd/internal/app"
 	"vibesdk-gcp/gateway/client"
+	"vibesdk-gcp/internal/testenv"
 )
 
-// programs holds sandboxd, built once for this test binary.
-var programs string
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		var err error
-		if programs, err = os.MkdirTemp("", "vibesdk-app-test-"); err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(programs)
-		return m.Run()
-	}())
-}
-
-var sandboxd = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "build", "-o", programs, "vibesdk-gcp/cmd/sandboxd").CombinedOutput()
-	if err != nil {
-		return "", &exec.Error{Name: string(out), Err: err}
-	}
-	return filepath.Join(programs, "sandboxd"), nil
-})
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
 // goCache is this machine's build cache: with one of its own the example would compile the standard library.
 var goCache = sync.OnceValues(func() (string, error) {
@@ -48,17 +28,13 @@ var goCache = sync.OnceValues(func() (string, error) {
 // config is the configuration of a program that uses only this test's folder and a free port.
 func config(t testing.TB) app.Config {
 	t.Helper()
-	program, err := sandboxd()
-	if err != nil {
-		t.Fatal(err)
-	}
 	cache, err := goCache()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c, err := app.ReadConfig(func(name string) (string, bool) {
 		v, ok := map[string]string{
-			"LISTEN": "127.0.0.1:0", "DATA_DIR": t.TempDir(), "SANDBOXD": program,
+			"LISTEN": "127.0.0.1:0", "DATA_DIR": t.TempDir(), "SANDBOXD": testenv.Program(t, "sandboxd", ""),
 			"PATH": os.Getenv("PATH"), "GOCACHE": cache, "SANDBOX_PASS_ENV": "GOCACHE",
 		}[name]
 		return v, ok

@@ -8,15 +8,13 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/platform/sandbox/processsandbox"
 	"vibesdk-gcp/platform/sandbox/sandboxtest"
@@ -34,9 +32,7 @@ func TestMain(m *testing.M) {
 	case "remover":
 		os.Exit(playRemover(os.Args[1]))
 	default:
-		code := m.Run()
-		removeSandboxd()
-		os.Exit(code)
+		os.Exit(testenv.Main(m))
 	}
 }
 
@@ -69,35 +65,10 @@ func playOwner(dir string) {
 	}
 }
 
-var program struct {
-	once sync.Once
-	dir  string
-	err  error
-}
-
-// sandboxd builds the guest program, once for all tests.
+// sandboxd is the guest program.
 func sandboxd(tb testing.TB) string {
 	tb.Helper()
-	program.once.Do(func() {
-		program.dir, program.err = os.MkdirTemp("", "sandboxd-") //nolint:usetesting // it outlives the first test
-		if program.err != nil {
-			return
-		}
-		build := exec.Command("go", "build", "-o", program.dir, "vibesdk-gcp/cmd/sandboxd")
-		if out, err := build.CombinedOutput(); err != nil {
-			program.err = fmt.Errorf("go build: %w\n%s", err, out)
-		}
-	})
-	if program.err != nil {
-		tb.Fatal(program.err)
-	}
-	return filepath.Join(program.dir, "sandboxd")
-}
-
-func removeSandboxd() {
-	if program.dir != "" {
-		os.RemoveAll(program.dir)
-	}
+	return testenv.Program(tb, "sandboxd", "")
 }
 
 func options(dir, sandboxd string) processsandbox.Options {
