@@ -30,8 +30,9 @@ var visits = map[string]int{
 	"sandboxrunner/after-save":   5,
 	"processsandbox/after-task":  2, // build, preview
 	"processsandbox/after-start": 2,
-	"sqlbus/before-commit":       12, // publications, claims and settlements
-	"sqlbus/after-commit":        12,
+	// Publications, claims and settlements share transactions by chance; this many there always are.
+	"sqlbus/before-commit": 6,
+	"sqlbus/after-commit":  6,
 }
 
 // TestKilledAtEveryStep kills vibed with SIGKILL at every crash point that it has, in the middle of a whole life: a

@@ -14,6 +14,9 @@ var programs struct {
 	built map[string]error
 }
 
+// slim are the tags that the Makefile builds with: naming other tags replaces those of GOFLAGS.
+const slim = "disable_grpc_modules,grpcnotrace"
+
 // Program builds a program of this module, once for each test binary, and returns its path. name is its folder below
 // cmd; tags are build tags, "" for none. The package's TestMain must end with [Main], which removes what was built.
 func Program(tb testing.TB, name, tags string) string {
@@ -31,7 +34,7 @@ func Program(tb testing.TB, name, tags string) string {
 	err, known := programs.built[path]
 	if !known {
 		var out []byte
-		out, err = exec.CommandContext(tb.Context(), "go", "build", "-tags", tags, "-o", path, "vibesdk-gcp/cmd/"+name).CombinedOutput()
+		out, err = exec.CommandContext(tb.Context(), "go", "build", "-tags", slim+","+tags, "-o", path, "vibesdk-gcp/cmd/"+name).CombinedOutput()
 		if err != nil {
 			tb.Logf("go build: %s", out)
 		}
