@@ -7,6 +7,7 @@ import (
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/events/pubsubbus"
 	"vibesdk-gcp/events/sqlbus"
+	"vibesdk-gcp/schemas"
 )
 
 // busDriver opens what keeps the messages: the database, or Pub/Sub.
@@ -16,6 +17,7 @@ func busDriver(ctx context.Context, c Config, p *provider) (events.Driver, error
 	}
 	driver, err := pubsubbus.New(ctx, pubsubbus.Options{
 		Project: c.PubSubProject, Endpoint: c.PubSubEndpoint, Prefix: c.PubSubPrefix, Logger: p.log,
+		Schemas: schemas.Protos(),
 	})
 	if err != nil {
 		return nil, err
