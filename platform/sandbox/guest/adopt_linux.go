@@ -4,10 +4,11 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strconv"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"vibesdk-gcp/internal/proctable"
 )
 
 // adopter says that this process inherits orphans. It is a fact about the process, so it is global.
@@ -52,52 +53,23 @@ func (p *processes) reap() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	self := os.Getpid()
-	for _, proc := range listProcesses() {
-		if proc.parent != self || !proc.zombie || p.groups[proc.pid] != nil {
+	all, _ := proctable.List() // what cannot be seen now is waited for the next time
+	for _, proc := range all {
+		if proc.Parent != self || !proc.Zombie || p.groups[proc.PID] != nil {
 			continue
 		}
-		_, _ = unix.Wait4(proc.pid, nil, unix.WNOHANG, nil) // another thread of ours may have done it
+		_, _ = unix.Wait4(proc.PID, nil, unix.WNOHANG, nil) // another thread of ours may have done it
 	}
-}
-
-// process is a line of /proc/<pid>/stat.
-type process struct {
-	pid, parent int
-	zombie      bool
-}
-
-// listProcesses returns all processes that this one can see.
-func listProcesses() []process {
-	dir, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return nil
-	}
-	list := make([]process, 0, len(names))
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
-		if proc, ok := readProcess(pid); ok {
-			list = append(list, proc)
-		}
-	}
-	return list
 }
 
 // descendants returns the living processes below pid, nearest first.
 func descendants(pid int) []int {
-	all := listProcesses()
+	all, _ := proctable.List() // without a table none is known
 	found := []int{pid}
 	for i := 0; i < len(found); i++ {
 		for _, proc := range all {
-			if proc.parent == found[i] && !proc.zombie && !slices.Contains(found, proc.pid) {
-				found = append(found, proc.pid)
+			if proc.Parent == found[i] && !proc.Zombie && !slices.Contains(found, proc.PID) {
+				found = append(found, proc.PID)
 			}
 		}
 	}

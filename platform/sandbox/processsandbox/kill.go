@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"vibesdk-gcp/internal/proctable"
 	"vibesdk-gcp/platform/sandbox"
 )
 
@@ -47,11 +49,11 @@ func (d *Driver) killAll(ctx context.Context, s selection) (int, error) {
 			return len(killed), err
 		}
 		for _, p := range found {
-			killed[pidRecord{PID: p.pid, Started: p.started}] = true
-			if p.group == p.pid {
-				_ = syscall.Kill(-p.pid, syscall.SIGKILL) // an error means that it is gone
+			killed[pidRecord{PID: p.PID, Started: p.Started}] = true
+			if p.Group == p.PID {
+				_ = syscall.Kill(-p.PID, syscall.SIGKILL) // an error means that it is gone
 			}
-			_ = syscall.Kill(p.pid, syscall.SIGKILL) // the same
+			_ = syscall.Kill(p.PID, syscall.SIGKILL) // the same
 		}
 		select {
 		case <-time.After(pause):
@@ -61,7 +63,13 @@ func (d *Driver) killAll(ctx context.Context, s selection) (int, error) {
 	}
 }
 
-func (s selection) find() ([]process, error) {
+// processes returns the living processes. Zombies are not: they hold nothing and end with their parent.
+func processes() ([]proctable.Process, error) {
+	all, err := proctable.List()
+	return slices.DeleteFunc(all, func(p proctable.Process) bool { return p.Zombie }), err
+}
+
+func (s selection) find() ([]proctable.Process, error) {
 	all, err := processes()
 	if err != nil {
 		return nil, fmt.Errorf("process table: %w", err)
@@ -69,8 +77,8 @@ func (s selection) find() ([]process, error) {
 	self := os.Getpid()
 	ours := map[int]bool{}
 	for _, p := range all {
-		if p.pid != self && (s.marked(p) || s.named(p)) {
-			ours[p.pid] = true
+		if p.PID != self && (s.marked(p) || s.named(p)) {
+			ours[p.PID] = true
 		}
 	}
 	for _, r := range s.recorded {
@@ -81,22 +89,22 @@ func (s selection) find() ([]process, error) {
 	return withDescendants(all, ours, self), nil
 }
 
-func (s selection) marked(p process) bool {
-	if s.below == "" || p.started.Before(s.since.Add(-clockSlack)) {
+func (s selection) marked(p proctable.Process) bool {
+	if s.below == "" || p.Started.Before(s.since.Add(-clockSlack)) {
 		return false
 	}
-	mark := ownerOf(p.pid)
+	mark := ownerOf(p.PID)
 	return mark == s.below || strings.HasPrefix(mark, s.below+string(filepath.Separator))
 }
 
-func (s selection) named(p process) bool {
+func (s selection) named(p proctable.Process) bool {
 	for _, r := range s.recorded {
-		if r.PID == p.pid && near(r.Started, p.started) {
+		if r.PID == p.PID && near(r.Started, p.Started) {
 			return true
 		}
 	}
 	for _, k := range s.known {
-		if k.PID == p.pid && near(k.Started, p.started) {
+		if k.PID == p.PID && near(k.Started, p.Started) {
 			return true
 		}
 	}
@@ -105,38 +113,38 @@ func (s selection) named(p process) bool {
 
 // addGroup adds the members of a recorded group if it is still the group that was recorded: its leader started
 // between sandboxd and the record or, when the leader is gone, every member started after sandboxd.
-func (r recorded) addGroup(group int, all []process, ours map[int]bool) {
+func (r recorded) addGroup(group int, all []proctable.Process, ours map[int]bool) {
 	if group <= 1 {
 		return
 	}
-	var members []process
+	var members []proctable.Process
 	for _, p := range all {
-		if p.group != group {
+		if p.Group != group {
 			continue
 		}
-		if p.started.Before(r.Started.Add(-clockSlack)) || p.pid == group && p.started.After(r.until.Add(clockSlack)) {
+		if p.Started.Before(r.Started.Add(-clockSlack)) || p.PID == group && p.Started.After(r.until.Add(clockSlack)) {
 			return
 		}
 		members = append(members, p)
 	}
 	for _, p := range members {
-		ours[p.pid] = true
+		ours[p.PID] = true
 	}
 }
 
 // withDescendants completes a set of processes by those that they started, ancestors first.
-func withDescendants(all []process, ours map[int]bool, self int) []process {
+func withDescendants(all []proctable.Process, ours map[int]bool, self int) []proctable.Process {
 	for grown := true; grown; {
 		grown = false
 		for _, p := range all {
-			if !ours[p.pid] && ours[p.parent] && p.pid != self {
-				ours[p.pid], grown = true, true
+			if !ours[p.PID] && ours[p.Parent] && p.PID != self {
+				ours[p.PID], grown = true, true
 			}
 		}
 	}
-	var found []process
+	var found []proctable.Process
 	for _, p := range all {
-		if ours[p.pid] {
+		if ours[p.PID] {
 			found = append(found, p)
 		}
 	}
@@ -151,8 +159,8 @@ func descendantsOf(pid int) []pidRecord {
 	}
 	var list []pidRecord
 	for _, p := range withDescendants(all, map[int]bool{pid: true}, os.Getpid()) {
-		if p.pid != pid {
-			list = append(list, pidRecord{PID: p.pid, Started: p.started})
+		if p.PID != pid {
+			list = append(list, pidRecord{PID: p.PID, Started: p.Started})
 		}
 	}
 	return list
@@ -188,7 +196,7 @@ func (d *Driver) refsAlive() ([]sandbox.Ref, error) {
 	}
 	var refs []sandbox.Ref
 	for _, p := range all {
-		if ref, ok := d.refOf(ownerOf(p.pid)); ok {
+		if ref, ok := d.refOf(ownerOf(p.PID)); ok {
 			refs = append(refs, ref)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vibesdk-gcp/internal/proctable"
 	"vibesdk-gcp/platform/sandbox"
 )
 
@@ -68,13 +69,13 @@ func TestRecordedGroups(t *testing.T) {
 	at := func(s int) time.Time { return time.Unix(1000+int64(s), 0) }
 	r := recorded{pidRecord: pidRecord{Started: at(10)}, until: at(20)}
 	for name, c := range map[string]struct {
-		all  []process
+		all  []proctable.Process
 		want map[int]bool
 	}{
-		"the group as recorded":       {[]process{{pid: 5, group: 5, started: at(15)}, {pid: 9, group: 5, started: at(90)}, {pid: 6, group: 6, started: at(15)}}, map[int]bool{5: true, 9: true}},
-		"its leader is gone":          {[]process{{pid: 9, group: 5, started: at(90)}}, map[int]bool{9: true}},
-		"the number was used again":   {[]process{{pid: 5, group: 5, started: at(50)}, {pid: 9, group: 5, started: at(51)}}, map[int]bool{}},
-		"a member is older than that": {[]process{{pid: 9, group: 5, started: at(1)}}, map[int]bool{}},
+		"the group as recorded":       {[]proctable.Process{{PID: 5, Group: 5, Started: at(15)}, {PID: 9, Group: 5, Started: at(90)}, {PID: 6, Group: 6, Started: at(15)}}, map[int]bool{5: true, 9: true}},
+		"its leader is gone":          {[]proctable.Process{{PID: 9, Group: 5, Started: at(90)}}, map[int]bool{9: true}},
+		"the number was used again":   {[]proctable.Process{{PID: 5, Group: 5, Started: at(50)}, {PID: 9, Group: 5, Started: at(51)}}, map[int]bool{}},
+		"a member is older than that": {[]proctable.Process{{PID: 9, Group: 5, Started: at(1)}}, map[int]bool{}},
 	} {
 		got := map[int]bool{}
 		r.addGroup(5, c.all, got)
@@ -83,7 +84,7 @@ func TestRecordedGroups(t *testing.T) {
 		}
 	}
 	got := map[int]bool{}
-	r.addGroup(1, []process{{pid: 1, group: 1, started: at(15)}}, got)
+	r.addGroup(1, []proctable.Process{{PID: 1, Group: 1, Started: at(15)}}, got)
 	if len(got) > 0 {
 		t.Error("init would be killed")
 	}

@@ -8,27 +8,6 @@ import (
 	"testing"
 )
 
-func TestParseStat(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		stat   string
-		parent int
-		zombie bool
-		ok     bool
-	}{
-		{"7 (sh) S 3 7 7 0 -1", 3, false, true},
-		{"7 (a) Z 1) Z 3 7 7 0", 3, true, true},
-		{"7 (x y) R 12 7", 12, false, true},
-		{"7 (x) R", 0, false, false},
-		{"", 0, false, false},
-	} {
-		got, ok := parseStat(7, []byte(test.stat))
-		if ok != test.ok || got.parent != test.parent || got.zombie != test.zombie {
-			t.Errorf("%q: %+v, %v", test.stat, got, ok)
-		}
-	}
-}
-
 func TestDescendants(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("/bin/sh", "-c", "sleep 1000 & sleep 1000 & echo; wait")
