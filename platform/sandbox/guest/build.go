@@ -39,7 +39,7 @@ func Build(ctx context.Context, task sandbox.GuestTask, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer lock.Release() //nolint:errcheck // the end of the process does it, too
 	if before := readStatus(task.StatusFile); before.Phase == sandbox.PhaseBuild && (before.Progress == sandbox.Done || before.Progress == sandbox.Broken) {
 		return fmt.Errorf("%w: this build has ended before, it is %s", ErrClaimed, before.Progress)
 	}

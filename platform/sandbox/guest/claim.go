@@ -8,8 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
+	"vibesdk-gcp/internal/filelock"
 	"vibesdk-gcp/platform/sandbox"
 )
 
@@ -19,21 +18,13 @@ var ErrClaimed = errors.New("already claimed")
 
 // claim takes the lock of a phase in the task's folder. The lock belongs to the open file, which no child
 // inherits: it ends with this process, however that ends.
-func claim(dir string, phase sandbox.Phase) (*os.File, error) {
+func claim(dir string, phase sandbox.Phase) (*filelock.Lock, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, string(phase)+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
+	lock, err := filelock.Try(filepath.Join(dir, string(phase)+".lock"))
+	if errors.Is(err, filelock.ErrHeld) {
+		return nil, fmt.Errorf("%w by another process", ErrClaimed)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = fmt.Errorf("%w by another process", ErrClaimed)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return lock, err
 }

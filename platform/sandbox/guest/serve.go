@@ -42,7 +42,7 @@ func Serve(ctx context.Context, task sandbox.GuestTask, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer lock.Release() //nolint:errcheck // the end of the process does it, too
 	s := &server{task: task, status: newStatusFile(task.StatusFile, sandbox.PhaseServe), log: newPhaseLog(out, task, serveRing)}
 	s.errors = newErrorLog()
 	s.log.observe = s.errors.line
