@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -82,4 +83,12 @@ func (c *cli) sandboxes() (*client.Sandboxes, error) {
 		return nil, err
 	}
 	return conn.Sandboxes(), nil
+}
+
+func (c *cli) sandbox(ctx context.Context, id string) (client.Sandbox, error) {
+	sandboxes, err := c.sandboxes()
+	if err != nil {
+		return client.Sandbox{}, err
+	}
+	return sandboxes.Get(ctx, id)
 }

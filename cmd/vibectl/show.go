@@ -41,11 +41,7 @@ func (c *cli) getCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "get ID", Short: "Show one sandbox", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			sandboxes, err := c.sandboxes()
-			if err != nil {
-				return err
-			}
-			s, err := sandboxes.Get(cmd.Context(), args[0])
+			s, err := c.sandbox(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -127,11 +123,7 @@ func (c *cli) openCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "open ID", Short: "Open a preview in the browser", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			sandboxes, err := c.sandboxes()
-			if err != nil {
-				return err
-			}
-			s, err := sandboxes.Get(cmd.Context(), args[0])
+			s, err := c.sandbox(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -51,9 +51,6 @@ func New(base string, o Options) (*Client, error) {
 // Sandboxes returns the calls about sandboxes.
 func (c *Client) Sandboxes() *Sandboxes { return &Sandboxes{c: c} }
 
-// Base is the server's address.
-func (c *Client) Base() string { return c.base.String() }
-
 // call is one request to the server.
 type call struct {
 	method string

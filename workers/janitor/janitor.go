@@ -55,10 +55,10 @@ func New(o Options) *Janitor {
 
 // Handle is the [events.Handler] of the janitor subscription. A permanent error is a tick that is not valid.
 func (j *Janitor) Handle(ctx context.Context, m events.Message) error {
-	tick, err := schemas.DecodeCleanupTick(m.Data)
-	if err != nil {
-		return events.Permanent(err)
-	}
+	return events.Decode(schemas.DecodeCleanupTick, j.sweep)(ctx, m)
+}
+
+func (j *Janitor) sweep(ctx context.Context, _ events.Message, tick *gen.CleanupTick) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
 	switch kind := tick.GetKind(); kind {
