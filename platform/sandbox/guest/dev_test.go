@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,15 +25,19 @@ const asFragile = "GUEST_TEST_FRAGILE"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asFragile) != "" {
-		// A development server that ends after its first answer.
+		// A development server that ends after its first answer, once that was noticed: the file that is named exists then.
 		answered := make(chan struct{})
+		var once sync.Once
 		server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), ReadHeaderTimeout: time.Second}
 		server.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "once")
-			close(answered)
+			once.Do(func() { close(answered) }) // it may be asked again while it waits
 		})
 		go func() { _ = server.ListenAndServe() }()
 		<-answered
+		for _, err := os.Stat(os.Getenv(asFragile)); err != nil; _, err = os.Stat(os.Getenv(asFragile)) {
+			time.Sleep(time.Millisecond)
+		}
 		_ = server.Shutdown(context.Background())
 		os.Exit(4)
 	}
@@ -48,7 +53,8 @@ func TestDevServerGivesUp(t *testing.T) {
 	}
 	task := testTask("sbx-fragile")
 	task.Dir = t.TempDir()
-	task.Spec = sandbox.Spec{Dev: `exec "$SELF"`, Env: map[string]string{"SELF": self, asFragile: "1"}}
+	noticed := filepath.Join(t.TempDir(), "noticed")
+	task.Spec = sandbox.Spec{Dev: `exec "$SELF"`, Env: map[string]string{"SELF": self, asFragile: noticed}}
 	if err := prepareFolders(task.Dir, false); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +63,12 @@ func TestDevServerGivesUp(t *testing.T) {
 	d := newDevServer(task, newProcesses(status), newPhaseLog(&out, task, 1<<20))
 	d.budget.unit = time.Microsecond
 	readies := 0
-	err = d.run(t.Context(), func() { readies++ })
+	err = d.run(t.Context(), func() {
+		readies++
+		if err := os.WriteFile(noticed, nil, 0o600); err != nil {
+			t.Error(err)
+		}
+	})
 	want := "development server kept ending: 6 restarts within 5m0s; last: development server exited with status 4"
 	if bad, ok := errors.AsType[*BrokenError](err); !ok || bad.Reason != want {
 		t.Errorf("error %v, want %q", err, want)
