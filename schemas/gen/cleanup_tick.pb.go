@@ -34,6 +34,14 @@ const (
 	CleanupTick_STALE_SANDBOXES CleanupTick_Kind = 1
 	// Running resources without a record, and records whose resources are gone.
 	CleanupTick_ORPHANED_SANDBOXES CleanupTick_Kind = 2
+	// Sessions past their time to live, and remembered ids past theirs.
+	CleanupTick_STALE_SESSIONS CleanupTick_Kind = 3
+	// Schedules and queued items of sessions that are due before the next tick.
+	CleanupTick_DUE_JOBS CleanupTick_Kind = 4
+	// What writers of sessions left behind when they died half way.
+	CleanupTick_ORPHANED_CHUNKS CleanupTick_Kind = 5
+	// Rate-limit counts that no window reaches any more.
+	CleanupTick_RATE_LIMIT_BUCKETS CleanupTick_Kind = 6
 )
 
 // Enum value maps for CleanupTick_Kind.
@@ -42,11 +50,19 @@ var (
 		0: "UNSPECIFIED",
 		1: "STALE_SANDBOXES",
 		2: "ORPHANED_SANDBOXES",
+		3: "STALE_SESSIONS",
+		4: "DUE_JOBS",
+		5: "ORPHANED_CHUNKS",
+		6: "RATE_LIMIT_BUCKETS",
 	}
 	CleanupTick_Kind_value = map[string]int32{
 		"UNSPECIFIED":        0,
 		"STALE_SANDBOXES":    1,
 		"ORPHANED_SANDBOXES": 2,
+		"STALE_SESSIONS":     3,
+		"DUE_JOBS":           4,
+		"ORPHANED_CHUNKS":    5,
+		"RATE_LIMIT_BUCKETS": 6,
 	}
 )
 
@@ -135,14 +151,18 @@ var File_cleanup_tick_proto protoreflect.FileDescriptor
 const file_cleanup_tick_proto_rawDesc = "" +
 	"\n" +
 	"\x12cleanup_tick.proto\x12\n" +
-	"vibesdk.v1\"\x9e\x01\n" +
+	"vibesdk.v1\"\xee\x01\n" +
 	"\vCleanupTick\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.vibesdk.v1.CleanupTick.KindR\x04kind\x12\x17\n" +
-	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"D\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\x93\x01\n" +
 	"\x04Kind\x12\x0f\n" +
 	"\vUNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTALE_SANDBOXES\x10\x01\x12\x16\n" +
-	"\x12ORPHANED_SANDBOXES\x10\x02B\x1dZ\x1bvibesdk-gcp/schemas/gen;genb\x06proto3"
+	"\x12ORPHANED_SANDBOXES\x10\x02\x12\x12\n" +
+	"\x0eSTALE_SESSIONS\x10\x03\x12\f\n" +
+	"\bDUE_JOBS\x10\x04\x12\x13\n" +
+	"\x0fORPHANED_CHUNKS\x10\x05\x12\x16\n" +
+	"\x12RATE_LIMIT_BUCKETS\x10\x06B\x1dZ\x1bvibesdk-gcp/schemas/gen;genb\x06proto3"
 
 var (
 	file_cleanup_tick_proto_rawDescOnce sync.Once

@@ -44,29 +44,49 @@ const (
 	StateMutation_CLONE StateMutation_Kind = 6
 	// End the session.
 	StateMutation_DESTROY StateMutation_Kind = 7
+	// Add a schedule; payload is a schedule request.
+	StateMutation_SCHEDULE StateMutation_Kind = 8
+	// Remove a schedule; payload is {"id":…}.
+	StateMutation_CANCEL_SCHEDULE StateMutation_Kind = 9
+	// Add an item to the queue; payload is an enqueue request.
+	StateMutation_ENQUEUE StateMutation_Kind = 10
+	// Remove items from the queue; payload is a dequeue request.
+	StateMutation_DEQUEUE StateMutation_Kind = 11
+	// Replace the whole session by an export from elsewhere; payload is an import request.
+	StateMutation_IMPORT StateMutation_Kind = 12
 )
 
 // Enum value maps for StateMutation_Kind.
 var (
 	StateMutation_Kind_name = map[int32]string{
-		0: "UNSPECIFIED",
-		1: "INITIALIZE",
-		2: "PUT",
-		3: "MERGE",
-		4: "PATCH",
-		5: "APPEND",
-		6: "CLONE",
-		7: "DESTROY",
+		0:  "UNSPECIFIED",
+		1:  "INITIALIZE",
+		2:  "PUT",
+		3:  "MERGE",
+		4:  "PATCH",
+		5:  "APPEND",
+		6:  "CLONE",
+		7:  "DESTROY",
+		8:  "SCHEDULE",
+		9:  "CANCEL_SCHEDULE",
+		10: "ENQUEUE",
+		11: "DEQUEUE",
+		12: "IMPORT",
 	}
 	StateMutation_Kind_value = map[string]int32{
-		"UNSPECIFIED": 0,
-		"INITIALIZE":  1,
-		"PUT":         2,
-		"MERGE":       3,
-		"PATCH":       4,
-		"APPEND":      5,
-		"CLONE":       6,
-		"DESTROY":     7,
+		"UNSPECIFIED":     0,
+		"INITIALIZE":      1,
+		"PUT":             2,
+		"MERGE":           3,
+		"PATCH":           4,
+		"APPEND":          5,
+		"CLONE":           6,
+		"DESTROY":         7,
+		"SCHEDULE":        8,
+		"CANCEL_SCHEDULE": 9,
+		"ENQUEUE":         10,
+		"DEQUEUE":         11,
+		"IMPORT":          12,
 	}
 )
 
@@ -112,7 +132,10 @@ type StateMutation struct {
 	// JSON Pointer (RFC 6901), for APPEND.
 	Path string `protobuf:"bytes,7,opt,name=path,proto3" json:"path,omitempty"`
 	// Source session id, for CLONE.
-	CloneOf       string `protobuf:"bytes,8,opt,name=clone_of,json=cloneOf,proto3" json:"clone_of,omitempty"`
+	CloneOf string `protobuf:"bytes,8,opt,name=clone_of,json=cloneOf,proto3" json:"clone_of,omitempty"`
+	// The part that PUT, MERGE, PATCH and APPEND change: state (also when empty), full_conversations,
+	// compact_conversations or mcp_servers.
+	Part          string `protobuf:"bytes,9,opt,name=part,proto3" json:"part,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -203,12 +226,19 @@ func (x *StateMutation) GetCloneOf() string {
 	return ""
 }
 
+func (x *StateMutation) GetPart() string {
+	if x != nil {
+		return x.Part
+	}
+	return ""
+}
+
 var File_state_mutation_proto protoreflect.FileDescriptor
 
 const file_state_mutation_proto_rawDesc = "" +
 	"\n" +
 	"\x14state_mutation.proto\x12\n" +
-	"vibesdk.v1\"\x9e\x03\n" +
+	"vibesdk.v1\"\xfc\x03\n" +
 	"\rStateMutation\x12\x1f\n" +
 	"\vmutation_id\x18\x01 \x01(\tR\n" +
 	"mutationId\x12\x1d\n" +
@@ -220,7 +250,8 @@ const file_state_mutation_proto_rawDesc = "" +
 	"\vpayload_uri\x18\x06 \x01(\tR\n" +
 	"payloadUri\x12\x12\n" +
 	"\x04path\x18\a \x01(\tR\x04path\x12\x19\n" +
-	"\bclone_of\x18\b \x01(\tR\acloneOf\"j\n" +
+	"\bclone_of\x18\b \x01(\tR\acloneOf\x12\x12\n" +
+	"\x04part\x18\t \x01(\tR\x04part\"\xb3\x01\n" +
 	"\x04Kind\x12\x0f\n" +
 	"\vUNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -231,7 +262,14 @@ const file_state_mutation_proto_rawDesc = "" +
 	"\n" +
 	"\x06APPEND\x10\x05\x12\t\n" +
 	"\x05CLONE\x10\x06\x12\v\n" +
-	"\aDESTROY\x10\aB\x13\n" +
+	"\aDESTROY\x10\a\x12\f\n" +
+	"\bSCHEDULE\x10\b\x12\x13\n" +
+	"\x0fCANCEL_SCHEDULE\x10\t\x12\v\n" +
+	"\aENQUEUE\x10\n" +
+	"\x12\v\n" +
+	"\aDEQUEUE\x10\v\x12\n" +
+	"\n" +
+	"\x06IMPORT\x10\fB\x13\n" +
 	"\x11_expected_versionB\x1dZ\x1bvibesdk-gcp/schemas/gen;genb\x06proto3"
 
 var (
