@@ -42,12 +42,19 @@ func postgresBin() (string, error) {
 
 // pubsubEmulator returns the java program and the emulator's jar.
 func pubsubEmulator() (java, jar string, err error) {
+	return sdkEmulator("pubsub-emulator", "PUBSUB_EMULATOR_HOST", "platform", "pubsub-emulator", "lib", "cloud-pubsub-emulator-*-all.jar")
+}
+
+// sdkEmulator returns the java program and the jar of an emulator: a component of the Google Cloud SDK whose path below the
+// SDK's root is a pattern. variable is what names a running one instead.
+func sdkEmulator(component, variable string, path ...string) (java, jar string, err error) {
+	pattern := filepath.Join(path...)
 	java, err = exec.LookPath("java")
 	if home := os.Getenv("JAVA_HOME"); home != "" && isFile(filepath.Join(home, "bin", "java")) {
 		java, err = filepath.Join(home, "bin", "java"), nil
 	}
 	if err != nil {
-		return "", "", fmt.Errorf("%w: no java in PATH or JAVA_HOME; install a Java runtime or set PUBSUB_EMULATOR_HOST", errMissing)
+		return "", "", fmt.Errorf("%w: no java in PATH or JAVA_HOME; install a Java runtime or set %s", errMissing, variable)
 	}
 	roots := []string{os.Getenv("CLOUDSDK_ROOT_DIR")}
 	if gcloud, err := exec.LookPath("gcloud"); err == nil {
@@ -62,16 +69,16 @@ func pubsubEmulator() (java, jar string, err error) {
 	roots = append(roots, "/usr/lib/google-cloud-sdk", "/usr/share/google-cloud-sdk", "/usr/local/google-cloud-sdk",
 		"/opt/google-cloud-sdk", "/google-cloud-sdk", "/snap/google-cloud-sdk/current",
 		"/opt/homebrew/share/google-cloud-sdk", "/usr/local/share/google-cloud-sdk")
-	if jar := emulatorJar(roots); jar != "" {
+	if jar := emulatorJar(roots, pattern); jar != "" {
 		return java, jar, nil
 	}
 	// Asking gcloud takes a second of Python, so it is asked last: it knows roots that are in none of the usual places.
 	if out, err := ask("gcloud", "info", "--format=value(installation.sdk_root)"); err == nil {
-		if jar := emulatorJar([]string{out}); jar != "" {
+		if jar := emulatorJar([]string{out}, pattern); jar != "" {
 			return java, jar, nil
 		}
 	}
-	return "", "", fmt.Errorf("%w: no Google Cloud SDK holds the emulator; run `gcloud components install pubsub-emulator` or set PUBSUB_EMULATOR_HOST", errMissing)
+	return "", "", fmt.Errorf("%w: no Google Cloud SDK holds the emulator; run `gcloud components install %s` or set %s", errMissing, component, variable)
 }
 
 // ask returns the one line that a program prints.
@@ -82,12 +89,12 @@ func ask(name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-func emulatorJar(roots []string) string {
+func emulatorJar(roots []string, pattern string) string {
 	for _, root := range roots {
 		if root == "" {
 			continue
 		}
-		jars := newestFirst(filepath.Join(root, "platform", "pubsub-emulator", "lib", "cloud-pubsub-emulator-*-all.jar"))
+		jars := newestFirst(filepath.Join(root, pattern))
 		if len(jars) > 0 {
 			return jars[0]
 		}

@@ -1,11 +1,12 @@
-// Package testenv gives tests the real back ends: a PostgreSQL server and the official Pub/Sub emulator.
+// Package testenv gives tests the real back ends: a PostgreSQL server and the official emulators of Pub/Sub and
+// Firestore.
 //
 // # Where a back end comes from
 //
-// An address in the environment wins: TEST_POSTGRES_URL (a role that may create databases) and
-// PUBSUB_EMULATOR_HOST. Otherwise the program is looked for on this machine and started once for each test
+// An address in the environment wins: TEST_POSTGRES_URL (a role that may create databases),
+// PUBSUB_EMULATOR_HOST and FIRESTORE_EMULATOR_HOST. Otherwise the program is looked for on this machine and started once for each test
 // binary, on a free port of the loopback interface, when the first test asks for it. Starting PostgreSQL takes
-// about a second, the emulator two.
+// about a second, an emulator two to five.
 //
 // # Isolation
 //

@@ -73,6 +73,9 @@ type Record struct {
 	Head
 	Ring  Ring
 	Parts map[PartName]Part
+	// Tag is how the driver recognises the commit that this record came from, and empty for what it has not loaded. It
+	// goes unread from a record to the one made of it, and never to another session.
+	Tag string
 }
 
 // State returns the agent's state, and false when none was ever set.
