@@ -24,8 +24,11 @@ type Driver interface {
 	Commit(ctx context.Context, next *Record) (*Record, error)
 
 	// Watch calls fn with the record as it is now, if it is stored and its commit is not known.Commit, and then with each
-	// newer one, until ctx ends (it then returns ctx.Err()) or fn returns an error (which it returns). Commits that follow each
-	// other quickly may be skipped, but not the last one; the commits passed to fn always rise. known may be nil. A connection that broke must be mended inside, without missing the newest record.
+	// newer one, until ctx ends (it then returns ctx.Err()) or fn returns an error (which it returns). Commits that follow
+	// each other quickly may be skipped, but not the last one; the commits passed to fn always rise, except that a record
+	// that was removed and begun again is passed whatever its commit. A removal itself is not passed. fn is not called
+	// concurrently. known may be nil, or have nothing but an ID and a Commit. A connection that broke must be mended inside,
+	// without missing the newest record.
 	Watch(ctx context.Context, id string, known *Record, fn func(*Record) error) error
 
 	// List returns the heads that q selects.
@@ -53,10 +56,4 @@ type Query struct {
 type Cleaner interface {
 	// Clean removes what no record has referred to since before, at most limit things, and returns how many it removed.
 	Clean(ctx context.Context, before time.Time, limit int) (int, error)
-}
-
-// Follow is a Watch for drivers that only learn that something may have changed: it loads at the beginning, after
-// each token of wake, and after every interval.
-func Follow(ctx context.Context, d Driver, id string, known *Record, wake <-chan struct{}, every time.Duration, fn func(*Record) error) error {
-	panic("to be written")
 }
