@@ -26,8 +26,8 @@ type Job struct {
 	Type     JobType         `json:"type"`
 	Callback string          `json:"callback"`
 	Payload  json.RawMessage `json:"payload,omitempty"`
-	// Due is when the next run may begin; that of a queued item gives its place in the queue and a later one after a
-	// failed attempt.
+	// Due is when the next run may begin; after a failed attempt, when the next one may. The queue is in the order in which
+	// its items were made, so one that waits for another attempt keeps those behind it waiting.
 	Due       time.Time `json:"due"`
 	CreatedAt time.Time `json:"createdAt"`
 	// Delay, Cron and Interval are what the schedule was made with.
@@ -61,7 +61,7 @@ type Retry struct {
 
 // ScheduleRequest is the payload of Schedule. Exactly one of DelaySeconds, At, Cron and IntervalSeconds is set.
 type ScheduleRequest struct {
-	// ID is optional; it defaults to one derived from the mutation's id.
+	// ID is optional; it defaults to one derived from the mutation's id. A schedule with the same id is replaced.
 	ID              string          `json:"id,omitempty"`
 	Callback        string          `json:"callback"`
 	Payload         json.RawMessage `json:"payload,omitempty"`
@@ -97,7 +97,8 @@ type DequeueRequest struct {
 }
 
 // StartRequest is the payload of StartJob. It is applied when the job's run is this one and nobody else holds an
-// unexpired claim (ErrConflict), and the job exists (ErrNotFound).
+// unexpired claim (ErrConflict), and the job exists (ErrNotFound). Of a queue only the first item can be claimed
+// (ErrConflict). Whoever holds the claim prolongs it in the same way; Until is at most MaxClaim away.
 type StartRequest struct {
 	ID     string    `json:"id"`
 	Run    int64     `json:"run"`
@@ -107,7 +108,8 @@ type StartRequest struct {
 
 // FinishRequest is the payload of FinishJob: the run went well, or failed with Error. After a failure the job is due again with
 // the backoff of its Retry, until its attempts are used up: then a one-shot is removed, a queued item is parked, and a
-// recurring job waits for its next occurrence. Outcome.Ref is "done", "retry", "parked", "next" or "dropped".
+// recurring job waits for its next occurrence. Outcome.Ref is one of [FinishDone] and those beside it. A run that Holder has no
+// claim on, also because the job is gone, is [FinishDropped]: applied without a change.
 type FinishRequest struct {
 	ID     string `json:"id"`
 	Run    int64  `json:"run"`
@@ -122,10 +124,3 @@ type ImportRequest struct {
 	Initialized bool                         `json:"initialized"`
 	Parts       map[PartName]json.RawMessage `json:"parts"`
 }
-
-// Jobs returns the schedules and queued items, ordered by Due and id.
-func (r *Record) Jobs() ([]Job, error) { panic("to be written") }
-
-// Ready returns the runs that may begin at or before by, in the order of their time: due schedules, and the
-// first item of the queue. Jobs that somebody holds a claim on are among them with the end of the claim as their time.
-func (r *Record) Ready(by time.Time) ([]Job, error) { panic("to be written") }

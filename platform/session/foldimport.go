@@ -1,0 +1,44 @@
+package session
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// load is Import.
+func (f *folding) load(m Mutation) error {
+	if f.head.Present && m.Expected == nil {
+		return fmt.Errorf("%w: an import over a session that is present needs an expected version", ErrConflict)
+	}
+	var request ImportRequest
+	if err := decodeRequest(m.Payload, &request); err != nil {
+		return err
+	}
+	clear(f.parts)
+	// In order, so that of several faults the same one is reported each time.
+	for _, name := range slices.Sorted(maps.Keys(request.Parts)) {
+		data := request.Parts[name]
+		rule, ok := partRules[name]
+		if !ok {
+			return fmt.Errorf("%w: parts: %q is none", ErrInvalid, shorten(string(name), 40))
+		}
+		if err := rule.check(name, data[0]); err != nil {
+			return err
+		}
+		if name != PartJobs {
+			f.put(name, data)
+			continue
+		}
+		jobs, err := importJobs(data)
+		if err != nil {
+			return err
+		}
+		if len(jobs.entries) > 0 {
+			f.parts[name] = &part{doc: jobs}
+		}
+	}
+	f.appear()
+	f.head.Initialized = request.Initialized
+	return nil
+}
