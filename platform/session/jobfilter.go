@@ -9,8 +9,8 @@ import (
 	"vibesdk-gcp/internal/jsondoc"
 )
 
-// JobFilter selects jobs. What is not set selects all.
-type JobFilter struct {
+// Filter selects jobs. What is not set selects all.
+type Filter struct {
 	ID       string
 	Type     JobType
 	Callback string
@@ -23,11 +23,11 @@ type JobFilter struct {
 }
 
 // ListJobs returns the jobs that f selects, in the order given.
-func ListJobs(jobs []Job, f JobFilter) []Job {
+func ListJobs(jobs []Job, f Filter) []Job {
 	return slices.DeleteFunc(slices.Clone(jobs), func(j Job) bool { return !f.match(j) })
 }
 
-func (f JobFilter) match(j Job) bool {
+func (f Filter) match(j Job) bool {
 	switch {
 	case f.ID != "" && j.ID != f.ID,
 		f.Type != "" && j.Type != f.Type,
