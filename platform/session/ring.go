@@ -45,6 +45,10 @@ type Ring struct {
 	size       int
 }
 
+// NewRing returns a ring that remembers entries, oldest first, all of one commit. Stores make rings by themselves;
+// this is for tests of drivers.
+func NewRing(entries []Entry) Ring { return Ring{}.push(entries) }
+
 // Len is how many mutations the ring remembers.
 func (r Ring) Len() int { return r.size }
 

@@ -62,11 +62,11 @@ func TestRingRemembersExactlyTheLast(t *testing.T) {
 				if commit%97 > 0 && commit%97 < 90 {
 					continue
 				}
-				if d := cmp.Diff(modelRing(all[:len(all)-len(batch)]), before.Entries()); d != "" {
-					t.Fatalf("push changed the ring that it was called on:\n%s", d)
+				if want, got := modelRing(all[:len(all)-len(batch)]), before.Entries(); !slices.Equal(want, got) {
+					t.Fatalf("push changed the ring that it was called on:\n%s", cmp.Diff(want, got))
 				}
-				if d := cmp.Diff(want, ring.Entries()); d != "" {
-					t.Fatalf("after %d commits:\n%s", commit, d)
+				if want, got := want, ring.Entries(); !slices.Equal(want, got) {
+					t.Fatalf("after %d commits:\n%s", commit, cmp.Diff(want, got))
 				}
 				data, err := ring.MarshalBinary()
 				if err != nil {
@@ -76,8 +76,8 @@ func TestRingRemembersExactlyTheLast(t *testing.T) {
 				if err := ring.UnmarshalBinary(data); err != nil {
 					t.Fatal(err)
 				}
-				if d := cmp.Diff(want, ring.Entries()); d != "" {
-					t.Fatalf("stored and read after %d commits:\n%s", commit, d)
+				if want, got := want, ring.Entries(); !slices.Equal(want, got) {
+					t.Fatalf("stored and read after %d commits:\n%s", commit, cmp.Diff(want, got))
 				}
 			}
 		})
@@ -189,8 +189,8 @@ func FuzzRingUnmarshal(f *testing.F) {
 		if err := again.UnmarshalBinary(stored); err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(next.Entries(), again.Entries()); d != "" {
-			t.Fatal(d)
+		if want, got := next.Entries(), again.Entries(); !slices.Equal(want, got) {
+			t.Fatalf("%s", cmp.Diff(want, got))
 		}
 	})
 }

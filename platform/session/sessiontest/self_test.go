@@ -1,0 +1,61 @@
+package sessiontest_test
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"vibesdk-gcp/platform/session"
+	"vibesdk-gcp/platform/session/sessiontest"
+)
+
+var (
+	broken   = flag.String("broken", "", "what the driver of TestDriver does wrong")
+	patience = flag.Duration("patience", 0, "Features.Patience of TestDriver")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+// TestDriver is the suite on a driver that keeps every promise; TestSuiteRejects runs it again on others.
+func TestDriver(t *testing.T) {
+	t.Parallel()
+	sessiontest.Run(t, func(testing.TB) func() session.Driver {
+		m := newMemory(*broken)
+		return func() session.Driver { return m }
+	}, sessiontest.Features{Patience: *patience})
+}
+
+// TestSuiteRejects breaks one promise at a time and expects the case that covers it to fail.
+func TestSuiteRejects(t *testing.T) {
+	t.Parallel()
+	for fault, failing := range map[string]string{
+		"loses a race":                  "OneOfTwoCommitsWins",
+		"leaves parts of a lost commit": "WrongCommitConflicts",
+		"tears reads":                   "ReadersSeeNoMixture",
+		"misses the last commit":        "WatchSeesTheNewest",
+		"repeats what is known":         "WatchBeginsWithWhatIsThere",
+		"reads what is known":           "KnownIsMadeUseOf",
+		"trusts what is known":          "KnownIsNeverTrusted",
+		"keeps removed parts":           "PartsComeAndGo",
+		"forgets unchanged parts":       "PartsComeAndGo",
+		"parses parts":                  "EveryByteComesBack",
+		"keeps milliseconds":            "EveryFieldComesBack",
+		"folds case":                    "EveryIDIsItsOwn",
+		"loses ties":                    "ListPagesByAlarm",
+		"removes anything":              "RemoveComparesTheCommit",
+		"refuses what it was not asked": "EndedContextIsNoAnswer",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			out, err := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDriver$/^"+failing+"$", "-broken="+fault, "-test.timeout=2m", "-patience=2s").CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "--- FAIL: TestDriver/"+failing) {
+				t.Errorf("%s does not notice a driver that %s: %v\n%s", failing, fault, err, out)
+			}
+		})
+	}
+}
