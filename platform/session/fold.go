@@ -56,9 +56,9 @@ func (f *folding) apply(m Mutation, source *Record) (ref string, err error) {
 func (f *folding) version() int64 { return f.head.Version }
 
 // result encodes the outcome of the batch: base with Version, Initialized, Present, CreatedAt, AlarmAt and Parts brought up to date. Changed parts have no tag, the others keep theirs.
-// Commit, UpdatedAt, ExpiresAt and Ring are left to the caller.
+// Commit, UpdatedAt, ExpiresAt and Ring are left to the caller. The driver's tag of base goes along.
 func (f *folding) result() *Record {
-	r := &Record{Head: f.head, Ring: f.base.Ring, Parts: make(map[PartName]Part, len(f.parts))}
+	r := &Record{Head: f.head, Ring: f.base.Ring, Tag: f.base.Tag, Parts: make(map[PartName]Part, len(f.parts))}
 	for name, p := range f.parts {
 		was, known := f.base.Parts[name]
 		now := p.was
