@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -51,6 +52,9 @@ func New(base string, o Options) (*Client, error) {
 // Sandboxes returns the calls about sandboxes.
 func (c *Client) Sandboxes() *Sandboxes { return &Sandboxes{c: c} }
 
+// Sessions returns the calls about agent sessions.
+func (c *Client) Sessions() *Sessions { return &Sessions{c: c} }
+
 // call is one request to the server.
 type call struct {
 	method string
@@ -61,6 +65,8 @@ type call struct {
 	body func() (io.Reader, error)
 	size int64
 	kind string
+	// header holds more headers; nil means none.
+	header http.Header
 	// once forbids a second try: what the call does is not the same when done twice.
 	once bool
 }
@@ -70,6 +76,15 @@ func jsonBody(v any) func() (io.Reader, error) {
 		data, err := json.Marshal(v)
 		return bytes.NewReader(data), err
 	}
+}
+
+// marshal writes JSON as it is given: the standard form would respell <, > and & inside of it.
+func marshal(v any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return out.Bytes(), err
 }
 
 // do sends a call and returns an answer with a success status. The caller closes its body.
@@ -114,6 +129,9 @@ func (c *Client) try(ctx context.Context, in call) (*http.Response, error) {
 	if body != nil {
 		req.Header.Set("Content-Type", in.kind)
 	}
+	for name, values := range in.header {
+		req.Header[name] = values
+	}
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)
 	}
@@ -150,7 +168,9 @@ func (c *Client) json(ctx context.Context, in call, out any) error {
 func escape(path []string) []string {
 	out := make([]string, len(path))
 	for i, p := range path {
-		out[i] = url.PathEscape(p)
+		if out[i] = url.PathEscape(p); p == "." || p == ".." { // as they are, they would be taken for steps
+			out[i] = strings.ReplaceAll(p, ".", "%2E")
+		}
 	}
 	return out
 }

@@ -13,9 +13,13 @@ var (
 	ErrInvalid      = errors.New("the request is not valid")
 	ErrUnauthorized = errors.New("the API key is missing or wrong")
 	ErrNotFound     = errors.New("not found")
-	ErrConflict     = errors.New("the sandbox is in no state for this")
-	ErrTooLarge     = errors.New("too large")
-	ErrUnavailable  = errors.New("the server cannot do this now")
+	ErrConflict     = errors.New("what is there is in no state for this")
+	// ErrVersion: the session is at another version than the write expected; see [Error.Version].
+	ErrVersion = errors.New("the session is at another version")
+	// ErrRejected: the write is well formed but cannot be applied to what is there.
+	ErrRejected    = errors.New("the write cannot be applied")
+	ErrTooLarge    = errors.New("too large")
+	ErrUnavailable = errors.New("the server cannot do this now")
 	// ErrUnreachable means that no server answered at the address.
 	ErrUnreachable = errors.New("no server answers")
 )
@@ -25,6 +29,8 @@ var kinds = map[int]error{
 	http.StatusUnauthorized:          ErrUnauthorized,
 	http.StatusNotFound:              ErrNotFound,
 	http.StatusConflict:              ErrConflict,
+	http.StatusPreconditionFailed:    ErrVersion,
+	http.StatusUnprocessableEntity:   ErrRejected,
 	http.StatusRequestEntityTooLarge: ErrTooLarge,
 	http.StatusTooManyRequests:       ErrUnavailable,
 	http.StatusBadGateway:            ErrUnavailable,
@@ -40,6 +46,8 @@ type Error struct {
 	Type   string  `json:"type"`
 	Detail string  `json:"detail"`
 	Faults []Fault `json:"faults"`
+	// Version is the session's, when a write to it was decided against.
+	Version *int64 `json:"version"`
 }
 
 // Fault is one field of a request that breaks a rule.
@@ -68,6 +76,8 @@ func (e *Error) Error() string {
 
 // Is matches the error of the status.
 func (e *Error) Is(target error) bool { return kinds[e.Status] == target }
+
+func asError(err error) (*Error, bool) { return errors.AsType[*Error](err) }
 
 // maxErrorBody bounds what is read of an error's body.
 const maxErrorBody = 64 << 10

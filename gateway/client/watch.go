@@ -33,7 +33,7 @@ func (s *Sandboxes) Watch(ctx context.Context, id string) iter.Seq2[Sandbox, err
 				return
 			}
 			again := true
-			err = readEvents(resp.Body, func(now Sandbox) bool {
+			err = readEvents(resp.Body, maxEvent, func(now Sandbox) bool {
 				if now.Version <= seen {
 					return true
 				}
@@ -55,20 +55,20 @@ func (s *Sandboxes) Watch(ctx context.Context, id string) iter.Seq2[Sandbox, err
 	}
 }
 
-// readEvents calls each with the data of each `sandbox` event until it returns false or the stream ends.
-func readEvents(stream io.Reader, each func(Sandbox) bool) error {
+// readEvents calls each with the data of each event, of at most limit bytes, until it returns false or the stream ends.
+func readEvents[T any](stream io.Reader, limit int, each func(T) bool) error {
 	lines := bufio.NewScanner(stream)
-	lines.Buffer(nil, maxEvent)
+	lines.Buffer(nil, limit)
 	for lines.Scan() {
 		data, ok := strings.CutPrefix(lines.Text(), "data: ")
 		if !ok {
 			continue
 		}
-		var s Sandbox
-		if err := json.Unmarshal([]byte(data), &s); err != nil {
+		var event T
+		if err := json.Unmarshal([]byte(data), &event); err != nil {
 			return fmt.Errorf("%w: %w", errEvent, err)
 		}
-		if !each(s) {
+		if !each(event) {
 			return nil
 		}
 	}
