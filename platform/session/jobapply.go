@@ -279,7 +279,7 @@ func (f *folding) finish(l *jobList, m Mutation) (string, error) {
 	if failed {
 		j.Attempt++
 		j.LastError = shorten(cmp.Or(r.Error, "failed"), MaxJobError)
-		if !r.Permanent && j.Attempt < j.Retry.resolved().MaxAttempts {
+		if !r.Permanent && j.Attempt < j.Retry.Resolved().MaxAttempts {
 			due := f.now.Add(j.backoff())
 			if j.Type == JobCron {
 				j.Missed += j.passed(due)

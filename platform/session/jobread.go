@@ -15,16 +15,31 @@ func (j Job) ReadyAt() time.Time {
 	return j.Due
 }
 
-// Jobs returns the schedules and queued items, ordered by Due; those due at the same time in the order in which they were
-// made. An error means that the part is damaged.
+// Jobs returns the schedules ordered by Due, and among them the items of the queue, in their order, by when they were made.
+// What comes at the same time is in the order in which it was made. An error means that the part is damaged.
 func (r *Record) Jobs() ([]Job, error) {
 	l, err := r.jobs()
 	if err != nil {
 		return nil, err
 	}
-	entries := slices.Clone(l.entries)
-	slices.SortStableFunc(entries, func(a, b *jobEntry) int { return a.due.Compare(b.due) })
-	return decodeJobs(entries)
+	jobs, err := decodeJobs(l.entries)
+	if err != nil {
+		return nil, err
+	}
+	// A clock that was set back must not change the order of the queue.
+	place := make(map[string]time.Time, len(jobs))
+	var last time.Time
+	for _, j := range jobs {
+		place[j.ID] = j.Due
+		if j.Type == JobQueue {
+			if j.CreatedAt.After(last) {
+				last = j.CreatedAt
+			}
+			place[j.ID] = last
+		}
+	}
+	slices.SortStableFunc(jobs, func(a, b Job) int { return place[a.ID].Compare(place[b.ID]) })
+	return jobs, nil
 }
 
 // Job returns one job. ErrNotFound when there is none with this id.

@@ -122,7 +122,7 @@ func checkDelay(seconds float64) error {
 }
 
 func (r Retry) validate() error {
-	full := r.resolved()
+	full := r.Resolved()
 	limit := int(MaxRetryDelay.Milliseconds())
 	switch {
 	case r.MaxAttempts < 0:
@@ -139,8 +139,8 @@ func (r Retry) validate() error {
 	return nil
 }
 
-// resolved fills in the defaults.
-func (r Retry) resolved() Retry {
+// Resolved fills in the defaults.
+func (r Retry) Resolved() Retry {
 	if r.MaxAttempts == 0 {
 		r.MaxAttempts = 3
 	}

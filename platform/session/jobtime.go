@@ -123,7 +123,7 @@ func (j Job) passed(now time.Time) int64 {
 // backoff is how long to wait after the failed attempt: anything from nothing to the limit of this attempt, spread by a hash of the job
 // and its run, because what a mutation does must not depend on chance.
 func (j Job) backoff() time.Duration {
-	r := j.Retry.resolved()
+	r := j.Retry.Resolved()
 	limit := r.MaxDelayMS
 	if j.Attempt < 30 {
 		limit = min(limit, r.BaseDelayMS<<j.Attempt)
