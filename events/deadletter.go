@@ -87,8 +87,7 @@ func (d DeadLetter) encode() Message {
 	return m
 }
 
-// ParseDeadLetter reads a message of the dead-letters topic. Publishing Message to the topic named Topic again
-// is a replay under the same ID. It fails for a message that no bus parked.
+// ParseDeadLetter reads a message of the dead-letters topic. It fails for a message that no bus parked.
 func ParseDeadLetter(m Message) (DeadLetter, error) {
 	d := DeadLetter{
 		Message:      m.Clone(),

@@ -52,6 +52,10 @@ var (
 		Name: "state-mutations", Type: "vibesdk.session.mutation.v1", Ordered: true,
 		Schema: "state_mutation.proto", Validate: schemas.CheckStateMutation,
 	}
+	AgentCallbacks = Topic{
+		Name: "agent-callbacks", Type: "vibesdk.agent.callback.v1",
+		Schema: "agent_callback.proto", Validate: schemas.CheckAgentCallback,
+	}
 	CleanupTicks = Topic{
 		Name: "cleanup-ticks", Type: "vibesdk.cleanup.tick.v1",
 	}
@@ -63,20 +67,24 @@ var (
 // The subscriptions. Each exists from the moment the bus is opened, whether or not its consumer runs.
 var (
 	SandboxRunner = Subscription{Name: "sandboxrunner", Topic: SandboxRequests}
-	StateWriter   = Subscription{
-		Name: "statewriter", Topic: StateMutations, MaxBatch: 500, MaxOutstanding: 10000,
+	// StateWriter retries in place for as long as an attempt lasts, for a message of an ordered key that goes back holds
+	// up its key: with 20 attempts a store may be away for most of an hour before anything is parked.
+	StateWriter = Subscription{
+		Name: "statewriter", Topic: StateMutations, MaxBatch: 500, MaxOutstanding: 10000, AttemptTimeout: 2 * time.Minute,
 	}
-	Janitor = Subscription{Name: "janitor", Topic: CleanupTicks, Concurrency: 4, AttemptTimeout: 2 * time.Minute}
+	// CallbackRunner waits for an agent host to answer; its attempts must outlast the host's deadline.
+	CallbackRunner = Subscription{Name: "callbackrunner", Topic: AgentCallbacks, Concurrency: 32, AttemptTimeout: 2 * time.Minute}
+	Janitor        = Subscription{Name: "janitor", Topic: CleanupTicks, Concurrency: 4, AttemptTimeout: 2 * time.Minute}
 	// Parked is read by people, with vibectl.
 	Parked = Subscription{Name: "parked", Topic: DeadLetters}
 )
 
 // Topics lists the topic table.
 func Topics() []Topic {
-	return []Topic{SandboxRequests, StateMutations, CleanupTicks, DeadLetters}
+	return []Topic{SandboxRequests, StateMutations, AgentCallbacks, CleanupTicks, DeadLetters}
 }
 
 // Subscriptions lists all subscriptions.
 func Subscriptions() []Subscription {
-	return []Subscription{SandboxRunner, StateWriter, Janitor, Parked}
+	return []Subscription{SandboxRunner, StateWriter, CallbackRunner, Janitor, Parked}
 }

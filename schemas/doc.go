@@ -34,7 +34,8 @@
 //
 //   - A field's number, name and type never change, and a removed field's number and name become `reserved`.
 //   - The zero value of a new field means what was meant before there was one.
-//   - A rule may be loosened, never tightened: a payload once accepted stays accepted.
+//   - A rule may be loosened, never tightened: a payload once accepted stays accepted. (The ids of sessions and
+//     mutations were cut from 200 to the 128 bytes of a session's record before anything consumed their topic.)
 //   - A new enum value needs readers that know it everywhere first; older ones park the message.
 //   - Files in testdata/v1 never change. They are the payloads of released versions, each with the exact value
 //     or faults that it must decode to for ever; only new files are added. A checksum list enforces it.

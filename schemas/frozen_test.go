@@ -41,6 +41,8 @@ var codecs = map[string]codec{
 		func() *gen.StateMutation { return &gen.StateMutation{} }),
 	"cleanup_tick": codecOf(schemas.DecodeCleanupTick, schemas.EncodeCleanupTick, schemas.CheckCleanupTick,
 		func() *gen.CleanupTick { return &gen.CleanupTick{} }),
+	"agent_callback": codecOf(schemas.DecodeAgentCallback, schemas.EncodeAgentCallback, schemas.CheckAgentCallback,
+		func() *gen.AgentCallback { return &gen.AgentCallback{} }),
 }
 
 func codecOf[M proto.Message](decode func([]byte) (M, error), encode func(M) ([]byte, error), check func([]byte) error, empty func() M) codec {

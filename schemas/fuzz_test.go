@@ -9,6 +9,7 @@ import (
 func FuzzDecodeSandboxRequest(f *testing.F) { fuzzDecode(f, "sandbox_request") }
 func FuzzDecodeStateMutation(f *testing.F)  { fuzzDecode(f, "state_mutation") }
 func FuzzDecodeCleanupTick(f *testing.F)    { fuzzDecode(f, "cleanup_tick") }
+func FuzzDecodeAgentCallback(f *testing.F)  { fuzzDecode(f, "agent_callback") }
 
 // fuzzDecode holds any bytes against four promises: no panic; an error is of one of two kinds; what decodes can be
 // encoded and is then read back as the same value; encoding that again gives the same bytes.

@@ -109,11 +109,34 @@ func TestStateMutationLimits(t *testing.T) {
 		"payload not UTF-8": {put("\"\xff\""), "payload: must be JSON text"},
 		"path over": {&gen.StateMutation{MutationId: "m", SessionId: "s", Kind: gen.StateMutation_APPEND, Payload: "1", Path: "/" + strings.Repeat("p", 512)},
 			"path: is 513 bytes long, the limit is 512"},
-		"nil": {nil, "mutationId: is required; sessionId: is required; kind: is required: one of INITIALIZE, PUT, MERGE, PATCH, APPEND, CLONE, DESTROY"},
+		"nil": {nil, "mutationId: is required; sessionId: is required; kind: is required: one of INITIALIZE, PUT, MERGE, PATCH, APPEND, CLONE, DESTROY, SCHEDULE, CANCEL_SCHEDULE, ENQUEUE, DEQUEUE, IMPORT"},
+		"ids at limit": {&gen.StateMutation{MutationId: strings.Repeat("é", 64), SessionId: strings.Repeat("s", 128),
+			Kind: gen.StateMutation_CLONE, CloneOf: strings.Repeat("c", 128)}, ""},
+		"ids not UTF-8": {&gen.StateMutation{MutationId: "\xff", SessionId: "s", Kind: gen.StateMutation_DESTROY}, "mutationId: must be valid UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if diff := cmp.Diff(test.fault, faultsOf(t, schemas.ValidateStateMutation(test.m))); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAgentCallbackLimits(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		m     *gen.AgentCallback
+		fault string
+	}{
+		"at limit":  {&gen.AgentCallback{SessionId: strings.Repeat("s", 128), JobId: strings.Repeat("j", 128), Run: 1<<63 - 1}, ""},
+		"over":      {&gen.AgentCallback{SessionId: strings.Repeat("s", 129), JobId: strings.Repeat("j", 129), Run: 1}, "sessionId: is 129 bytes long, the limit is 128; jobId: is 129 bytes long, the limit is 128"},
+		"not UTF-8": {&gen.AgentCallback{SessionId: "\xff", JobId: "\xff", Run: 1}, "sessionId: must be valid UTF-8; jobId: must be valid UTF-8"},
+		"nil":       {nil, "sessionId: is required; jobId: is required; run: is 0, must be 1 or more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(test.fault, faultsOf(t, schemas.ValidateAgentCallback(test.m))); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})

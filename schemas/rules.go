@@ -14,10 +14,11 @@ import (
 
 // Limits of single values, in bytes.
 const (
-	MaxID       = 200  // request_id, mutation_id, session_id, clone_of
-	MaxPath     = 512  // path of a file or folder
-	MaxPathPart = 255  // one part of a path: what file systems take
-	MaxAddress  = 2048 // archive_uri, payload_uri
+	MaxID        = 200  // request_id
+	MaxSessionID = 128  // session_id, clone_of, mutation_id, job_id
+	MaxPath      = 512  // path of a file or folder, or into a JSON document
+	MaxPathPart  = 255  // one part of a path: what file systems take
+	MaxAddress   = 2048 // archive_uri, payload_uri
 )
 
 // A rule says what is wrong with a value, or nothing. Rules never quote the value itself.
@@ -32,6 +33,20 @@ func requiredID(value string) string {
 		return tooLong(value, MaxID)
 	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return "must be printable ASCII without spaces"
+	}
+	return ""
+}
+
+// sessionID is for identifiers that come from agents, whose names are any text: people's addresses, titles.
+func sessionID(value string) string {
+	if value == "" {
+		return "is required"
+	}
+	if problem := text(value, MaxSessionID); problem != "" {
+		return problem
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7F }) {
+		return "must not hold control characters"
 	}
 	return ""
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // refused are payloads that no schema of ours takes.
-var refused = []string{``, `not JSON`, `[]`, `{"requestId":{}, "mutationId":{}, "kind":{}}`}
+var refused = []string{``, `not JSON`, `[]`, `{"requestId":{}, "mutationId":{}, "kind":{}, "sessionId":{}}`}
 
 // TestSchemaSourceTakesWhatIsPublished reads our payloads with nothing but the text of the .proto file, which is all that
 // a topic's schema has: no generated code, no discarding of unknown fields.

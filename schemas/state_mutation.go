@@ -3,6 +3,8 @@ package schemas
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"vibesdk-gcp/schemas/gen"
@@ -39,32 +41,38 @@ func ValidateStateMutation(m *gen.StateMutation) error {
 }
 
 func validateStateMutation(m *gen.StateMutation, f *faults) {
-	f.check("mutationId", requiredID(m.GetMutationId()))
-	f.check("sessionId", requiredID(m.GetSessionId()))
+	f.check("mutationId", sessionID(m.GetMutationId()))
+	f.check("sessionId", sessionID(m.GetSessionId()))
 	if m.GetExpectedVersion() < 0 {
 		f.add("expectedVersion", "is %d, must be 0 or more", m.GetExpectedVersion())
 	}
 	kind := m.GetKind()
-	switch kind {
-	case gen.StateMutation_UNSPECIFIED:
+	rule, known := mutationRules[kind]
+	switch {
+	case kind == gen.StateMutation_UNSPECIFIED:
 		f.missing("is required: one of "+enumNames(kind.Descriptor()), "kind")
 		return
-	case gen.StateMutation_INITIALIZE, gen.StateMutation_PUT, gen.StateMutation_MERGE,
-		gen.StateMutation_PATCH, gen.StateMutation_APPEND:
-		validatePayload(m, f)
-		f.check("cloneOf", empty(m.GetCloneOf() != "", kind.String()))
-	case gen.StateMutation_CLONE:
+	case !known:
+		f.check("kind", knownEnum(kind))
+		return
+	}
+	if rule.payload != nothing {
+		validatePayload(m, rule.payload, f)
+	} else {
 		noPayload(m, f)
-		f.check("cloneOf", requiredID(m.GetCloneOf()))
+	}
+	if kind == gen.StateMutation_CLONE {
+		f.check("cloneOf", sessionID(m.GetCloneOf()))
 		if m.GetCloneOf() != "" && m.GetCloneOf() == m.GetSessionId() {
 			f.add("cloneOf", "must not be the session itself")
 		}
-	case gen.StateMutation_DESTROY:
-		noPayload(m, f)
+	} else {
 		f.check("cloneOf", empty(m.GetCloneOf() != "", kind.String()))
-	default:
-		f.check("kind", knownEnum(kind))
-		return
+	}
+	if rule.part {
+		f.check("part", part(m.GetPart()))
+	} else {
+		f.check("part", empty(m.GetPart() != "", kind.String()))
 	}
 	if kind == gen.StateMutation_APPEND {
 		f.check("path", jsonPointer(m.GetPath()))
@@ -73,7 +81,47 @@ func validateStateMutation(m *gen.StateMutation, f *faults) {
 	}
 }
 
-func validatePayload(m *gen.StateMutation, f *faults) {
+// shape is what the JSON of a payload must begin with.
+type shape byte
+
+const (
+	nothing  shape = 0
+	anyValue shape = '*'
+	aList    shape = '['
+	anObject shape = '{'
+)
+
+// mutationRules says what a mutation of each kind carries.
+var mutationRules = map[gen.StateMutation_Kind]struct {
+	payload shape
+	part    bool
+}{
+	gen.StateMutation_INITIALIZE:      {payload: anyValue},
+	gen.StateMutation_PUT:             {payload: anyValue, part: true},
+	gen.StateMutation_MERGE:           {payload: anyValue, part: true},
+	gen.StateMutation_PATCH:           {payload: aList, part: true},
+	gen.StateMutation_APPEND:          {payload: anyValue, part: true},
+	gen.StateMutation_CLONE:           {},
+	gen.StateMutation_DESTROY:         {},
+	gen.StateMutation_SCHEDULE:        {payload: anObject},
+	gen.StateMutation_CANCEL_SCHEDULE: {payload: anObject},
+	gen.StateMutation_ENQUEUE:         {payload: anObject},
+	gen.StateMutation_DEQUEUE:         {payload: anObject},
+	gen.StateMutation_IMPORT:          {payload: anObject},
+}
+
+// parts are those that a publisher may change; jobs and tables have kinds of their own.
+var parts = []string{"state", "full_conversations", "compact_conversations", "mcp_servers"}
+
+func part(value string) string {
+	if value != "" && !slices.Contains(parts, value) {
+		return "must be empty or one of " + strings.Join(parts, ", ")
+	}
+	return ""
+}
+
+// validatePayload cannot see what is behind an address: whoever fetches it checks it.
+func validatePayload(m *gen.StateMutation, want shape, f *faults) {
 	payload, uri := m.GetPayload(), m.GetPayloadUri()
 	switch {
 	case payload != "" && uri != "":
@@ -86,8 +134,10 @@ func validatePayload(m *gen.StateMutation, f *faults) {
 		f.add("payload", "%s: give it as payloadUri", tooLong(payload, MaxPayload))
 	case !utf8.ValidString(payload) || !json.Valid([]byte(payload)):
 		f.add("payload", "must be JSON text")
-	case m.GetKind() == gen.StateMutation_PATCH && kindOf([]byte(payload)) != '[':
-		f.add("payload", "must be a list of operations for PATCH")
+	case want == aList && kindOf([]byte(payload)) != '[':
+		f.add("payload", "must be a list of operations for %s", m.GetKind())
+	case want == anObject && kindOf([]byte(payload)) != '{':
+		f.add("payload", "must be an object for %s", m.GetKind())
 	}
 }
 

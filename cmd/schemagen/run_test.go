@@ -51,7 +51,7 @@ func TestGenerateThenCheck(t *testing.T) {
 
 	code, output := program("--check")
 	generated := []string{schedulesCopy, topicsFile,
-		"schemas/gen/cleanup_tick.pb.go", "schemas/gen/sandbox_request.pb.go", "schemas/gen/state_mutation.pb.go"}
+		"schemas/gen/agent_callback.pb.go", "schemas/gen/cleanup_tick.pb.go", "schemas/gen/sandbox_request.pb.go", "schemas/gen/state_mutation.pb.go"}
 	for _, file := range generated {
 		if !strings.Contains(output, file+" is missing") {
 			t.Errorf("--check does not name %s: %s", file, output)

@@ -119,13 +119,14 @@ func (StateMutation_Kind) EnumDescriptor() ([]byte, []int) {
 
 type StateMutation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifies the mutation for ever: the same id twice is applied once.
+	// Identifies the mutation for ever: the same id twice is applied once. Any text of 1 to 128 bytes without control
+	// characters, as are session_id and clone_of.
 	MutationId string             `protobuf:"bytes,1,opt,name=mutation_id,json=mutationId,proto3" json:"mutation_id,omitempty"`
 	SessionId  string             `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	Kind       StateMutation_Kind `protobuf:"varint,3,opt,name=kind,proto3,enum=vibesdk.v1.StateMutation_Kind" json:"kind,omitempty"`
 	// When set, the mutation applies only to a record at exactly this version; 0 means "no record yet".
 	ExpectedVersion *int64 `protobuf:"varint,4,opt,name=expected_version,json=expectedVersion,proto3,oneof" json:"expected_version,omitempty"`
-	// JSON text, kept byte for byte: number spellings and unknown fields survive.
+	// JSON text of at most 8 MiB, kept byte for byte: number spellings and unknown fields survive.
 	Payload string `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`
 	// file:// or gs:// address of the payload when it is too large to travel. At most one of the two.
 	PayloadUri string `protobuf:"bytes,6,opt,name=payload_uri,json=payloadUri,proto3" json:"payload_uri,omitempty"`
