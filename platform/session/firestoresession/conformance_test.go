@@ -1,0 +1,37 @@
+package firestoresession_test
+
+import (
+	"testing"
+
+	"vibesdk-gcp/internal/testenv"
+	"vibesdk-gcp/platform/session"
+	"vibesdk-gcp/platform/session/firestoresession"
+	"vibesdk-gcp/platform/session/sessiontest"
+)
+
+func TestEmulator(t *testing.T) {
+	t.Parallel()
+	sessiontest.Run(t, func(t testing.TB) func() session.Driver {
+		endpoint, project := testenv.Firestore(t)
+		return func() session.Driver {
+			return open(t, firestoresession.Options{Endpoint: endpoint, Project: project})
+		}
+	}, sessiontest.Features{})
+}
+
+func open(t testing.TB, o firestoresession.Options) *firestoresession.Driver {
+	t.Helper()
+	if o.Endpoint == "" {
+		o.Endpoint, o.Project = testenv.Firestore(t)
+	}
+	d, err := firestoresession.New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}

@@ -1,0 +1,42 @@
+package firestoresession
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"vibesdk-gcp/platform/session"
+)
+
+// refused reports whether the service said that a precondition did not hold. Each call is sent once, so nothing was
+// written. A create that answers NotFound has no database to write to.
+func refused(err error, create bool) bool {
+	switch status.Code(err) {
+	case codes.AlreadyExists, codes.FailedPrecondition:
+		return true
+	case codes.NotFound:
+		return !create
+	default:
+		return false
+	}
+}
+
+// wrap adds what was tried to an error of the service. When the caller's context has ended the error is also the context's.
+func wrap(ctx context.Context, what, id string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s session %q: %w: %w", what, id, ctx.Err(), err)
+	default:
+		return fmt.Errorf("%s session %q: %w", what, id, err)
+	}
+}
+
+func notFound(id string) error { return fmt.Errorf("%w: %q", session.ErrNotFound, id) }
+
+func conflict(next *session.Record) error {
+	return fmt.Errorf("%w: %q is not at commit %d", session.ErrConflict, next.ID, next.Commit-1)
+}
