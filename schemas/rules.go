@@ -42,13 +42,7 @@ func sessionID(value string) string {
 	if value == "" {
 		return "is required"
 	}
-	if problem := text(value, MaxSessionID); problem != "" {
-		return problem
-	}
-	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7F }) {
-		return "must not hold control characters"
-	}
-	return ""
+	return oneLine(value, MaxSessionID)
 }
 
 // oneLine is for texts that people read in a list.
