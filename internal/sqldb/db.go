@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -26,6 +27,8 @@ type DB struct {
 
 	url  string
 	path string
+	// self names this handle in its notifications.
+	self string
 	hub  hub
 }
 
@@ -54,7 +57,7 @@ func Open(ctx context.Context, address string, o Options) (*DB, error) {
 		if err := pool.PingContext(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("postgres does not answer: %w", err), pool.Close())
 		}
-		return &DB{Dialect: Postgres, W: pool, R: pool, url: address}, nil
+		return &DB{Dialect: Postgres, W: pool, R: pool, url: address, self: rand.Text()}, nil
 	default:
 		return nil, fmt.Errorf("database address %q: scheme must be sqlite: or postgres://", scheme+":…")
 	}

@@ -1,9 +1,13 @@
 package sqldb
 
 import (
+	"context"
 	"database/sql/driver"
 	"errors"
+	"io"
+	"net"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -32,4 +36,18 @@ func IsTransient(err error) bool {
 		return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_LOCKED
 	}
 	return errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err)
+}
+
+// IsUnavailable reports that the database could not be asked, or that the connection broke on the way: reading again
+// may go well. Whether a write was done is unknown, unless [IsTransient] reports it too.
+func IsUnavailable(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return IsTransient(err) || strings.HasPrefix(pg.Code, "08") || pg.Code == "57P02"
+	}
+	var network net.Error
+	return IsTransient(err) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed)
 }

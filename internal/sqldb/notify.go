@@ -3,6 +3,8 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,11 +18,14 @@ const (
 	relistenAfter = time.Second
 )
 
+// maxPayload is how many bytes of keys one Postgres notification carries: the server takes less than 8000 in all.
+const maxPayload = 7900
+
 // hub carries "something changed on this channel" between goroutines of this process and, with listener,
 // from other processes.
 type hub struct {
 	mu     sync.Mutex
-	subs   map[string]map[chan struct{}]struct{}
+	subs   map[string]map[*subscriber]struct{}
 	closed bool
 
 	// cancel ends the listener that runs, and running waits for it.
@@ -28,15 +33,25 @@ type hub struct {
 	running sync.WaitGroup
 }
 
+// subscriber hears the keys of one Notify, nil when anything may have changed. It is called with the hub locked.
+type subscriber func(keys []string)
+
 // Notify wakes the subscribers of a channel, here and in other processes. Call it after the commit. It is a
 // hint: subscribers must also look from time to time. On SQLite other processes wake all their subscribers
-// within about 50 ms of any commit, so there this reaches only the present process.
-func (db *DB) Notify(ctx context.Context, channel string) error {
-	db.hub.wake(channel)
+// within about 50 ms of any commit, so there this reaches only the present process. Keys, valid UTF-8 of at most
+// 1000 bytes each, tell those of [DB.SubscribeKeys] what changed.
+func (db *DB) Notify(ctx context.Context, channel string, keys ...string) error {
+	db.hub.wake(channel, keys)
 	if db.Dialect != Postgres {
 		return nil
 	}
-	_, err := db.W.ExecContext(ctx, "SELECT pg_notify($1, '')", channel)
+	payloads, err := db.payloads(keys)
+	if err != nil {
+		return err
+	}
+	// A notification does not outlive the server, so its commit need not wait for the disk.
+	_, err = db.W.ExecContext(ctx, "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, p) FROM unnest($2::text[]) p",
+		channel, payloads)
 	return err
 }
 
@@ -44,17 +59,25 @@ func (db *DB) Notify(ctx context.Context, channel string) error {
 // the subscription. Spurious tokens are normal. Names must be valid Postgres identifiers of at most 63 bytes.
 func (db *DB) Subscribe(channel string) (<-chan struct{}, func()) {
 	c := make(chan struct{}, 1)
+	return c, db.SubscribeKeys(channel, func([]string) { wake(c) })
+}
+
+// SubscribeKeys calls fn with the keys of each Notify, and with nil when anything may have changed. fn must return at
+// once, and neither subscribe nor notify. It is not called any more once the function that ends the subscription has
+// returned.
+func (db *DB) SubscribeKeys(channel string, fn func(keys []string)) (end func()) {
+	s := (*subscriber)(&fn)
 	h := &db.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.subs == nil {
-		h.subs = map[string]map[chan struct{}]struct{}{}
+		h.subs = map[string]map[*subscriber]struct{}{}
 	}
 	first := h.subs[channel] == nil
 	if first {
-		h.subs[channel] = map[chan struct{}]struct{}{}
+		h.subs[channel] = map[*subscriber]struct{}{}
 	}
-	h.subs[channel][c] = struct{}{}
+	h.subs[channel][s] = struct{}{}
 	switch {
 	case h.closed:
 	case db.Dialect == Postgres && first:
@@ -66,15 +89,55 @@ func (db *DB) Subscribe(channel string) (<-chan struct{}, func()) {
 		for name := range h.subs {
 			channels = append(channels, name)
 		}
-		h.start(func(ctx context.Context) { h.listen(ctx, db.url, channels) })
+		h.start(func(ctx context.Context) { h.listen(ctx, db, channels) })
 	case db.Dialect == SQLite && h.cancel == nil:
 		h.start(func(ctx context.Context) { h.watch(ctx, db.R) })
 	}
-	return c, func() {
+	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		delete(h.subs[channel], c)
+		delete(h.subs[channel], s)
 	}
+}
+
+// payloads packs keys into as few notifications as they fit in: the name of this handle, a line break, and a JSON list.
+// No keys make one empty payload.
+func (db *DB) payloads(keys []string) ([]string, error) {
+	if len(keys) == 0 {
+		return []string{""}, nil
+	}
+	var list []string
+	var b strings.Builder
+	for _, key := range keys {
+		text, err := json.Marshal(key)
+		if err != nil {
+			return nil, err
+		}
+		if b.Len() > 0 && b.Len()+len(text)+2 > maxPayload {
+			list = append(list, b.String()+"]")
+			b.Reset()
+		}
+		if b.Len() == 0 {
+			b.WriteString(db.self + "\n[")
+		} else {
+			b.WriteByte(',')
+		}
+		b.Write(text)
+	}
+	return append(list, b.String()+"]"), nil
+}
+
+// heard wakes those whom a notification concerns. This handle's own subscribers were woken when it was sent.
+func (h *hub) heard(self, channel, payload string) {
+	from, list, keyed := strings.Cut(payload, "\n")
+	if keyed && from == self {
+		return
+	}
+	var keys []string
+	if keyed && json.Unmarshal([]byte(list), &keys) != nil {
+		keys = nil
+	}
+	h.wake(channel, keys)
 }
 
 func (h *hub) start(listener func(context.Context)) {
@@ -83,11 +146,11 @@ func (h *hub) start(listener func(context.Context)) {
 	h.running.Go(func() { listener(ctx) })
 }
 
-func (h *hub) wake(channel string) {
+func (h *hub) wake(channel string, keys []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for c := range h.subs[channel] {
-		wake(c)
+	for s := range h.subs[channel] {
+		(*s)(keys)
 	}
 }
 
@@ -95,8 +158,8 @@ func (h *hub) wakeAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, subs := range h.subs {
-		for c := range subs {
-			wake(c)
+		for s := range subs {
+			(*s)(nil)
 		}
 	}
 }
@@ -150,9 +213,9 @@ func (h *hub) watch(ctx context.Context, pool *sql.DB) {
 }
 
 // listen wakes the subscribers of the channels that other sessions notify, reconnecting for ever.
-func (h *hub) listen(ctx context.Context, url string, channels []string) {
+func (h *hub) listen(ctx context.Context, db *DB, channels []string) {
 	for ctx.Err() == nil {
-		h.listenOnce(ctx, url, channels)
+		h.listenOnce(ctx, db, channels)
 		select {
 		case <-ctx.Done():
 		case <-time.After(relistenAfter):
@@ -161,8 +224,8 @@ func (h *hub) listen(ctx context.Context, url string, channels []string) {
 	}
 }
 
-func (h *hub) listenOnce(ctx context.Context, url string, channels []string) {
-	conn, err := pgx.Connect(ctx, url)
+func (h *hub) listenOnce(ctx context.Context, db *DB, channels []string) {
+	conn, err := pgx.Connect(ctx, db.url)
 	if err != nil {
 		return
 	}
@@ -175,13 +238,13 @@ func (h *hub) listenOnce(ctx context.Context, url string, channels []string) {
 		if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{name}.Sanitize()); err != nil {
 			return
 		}
-		h.wake(name)
+		h.wake(name, nil)
 	}
 	for {
 		n, err := conn.WaitForNotification(ctx)
 		if err != nil {
 			return
 		}
-		h.wake(n.Channel)
+		h.heard(db.self, n.Channel, n.Payload)
 	}
 }
