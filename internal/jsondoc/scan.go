@@ -55,18 +55,18 @@ func (s *scanner) value(i, level int) (int, error) {
 	if i >= len(s.text) {
 		return 0, s.fault(i)
 	}
-	switch c := s.text[i]; {
-	case c == '{':
+	switch s.text[i] {
+	case '{':
 		return s.object(i, level+1)
-	case c == '[':
+	case '[':
 		return s.array(i, level+1)
-	case c == '"':
+	case '"':
 		return s.str(i)
-	case c == 't':
+	case 't':
 		return s.word(i, "true")
-	case c == 'f':
+	case 'f':
 		return s.word(i, "false")
-	case c == 'n':
+	case 'n':
 		return s.word(i, "null")
 	default:
 		return s.number(i)

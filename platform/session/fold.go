@@ -98,10 +98,10 @@ func (f *folding) change(m Mutation, source *Record) (ref string, err error) {
 	if err := f.expect(m); err != nil {
 		return "", err
 	}
-	switch m.Kind {
-	case Clone:
+	if m.Kind == Clone {
 		return "", f.clone(m, source)
-	case Destroy:
+	}
+	if m.Kind == Destroy {
 		f.destroy()
 		return "", nil
 	}

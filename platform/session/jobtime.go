@@ -18,6 +18,9 @@ var (
 	cronSeconds = cron.NewParser(cron.Second | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 )
 
+// badCron begins the text that the agents SDK has for it.
+const badCron = "Invalid cron expression"
+
 // parseCron reads an expression of five fields, or of six with seconds first. Times are UTC.
 func parseCron(expression string) (cron.Schedule, error) {
 	if len(expression) > maxCron {
@@ -29,15 +32,15 @@ func parseCron(expression string) (cron.Schedule, error) {
 	case 6:
 		parser = cronSeconds
 	default:
-		return nil, fmt.Errorf("%w: Invalid cron expression: expected 5 or 6 elements.", ErrInvalid)
+		return nil, fmt.Errorf("%w: %s: expected 5 or 6 elements.", ErrInvalid, badCron)
 	}
 	// The parser would take a time zone as a prefix, and cannot do without a field after it.
 	if strings.Contains(expression, "=") {
-		return nil, fmt.Errorf("%w: Invalid cron expression.", ErrInvalid)
+		return nil, fmt.Errorf("%w: %s", ErrInvalid, badCron)
 	}
 	s, err := parser.Parse(expression)
 	if err != nil {
-		return nil, fmt.Errorf("%w: Invalid cron expression.", ErrInvalid)
+		return nil, fmt.Errorf("%w: %s", ErrInvalid, badCron)
 	}
 	if s.Next(time.Unix(0, 0).UTC()).IsZero() {
 		return nil, fmt.Errorf("%w: cron is never due", ErrInvalid)

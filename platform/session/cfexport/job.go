@@ -42,7 +42,7 @@ func readSchedule(r row) (j session.Job, ok bool, err error) {
 	if f.err == nil && j.Type == session.JobQueue {
 		f.err = fmt.Errorf("column type must not be queue")
 	}
-	j.Extra = origin{Table: tableSchedules, Row: r.without("payload").write()}.encode()
+	j.Extra = origin{Table: tableSchedules, Row: r.withoutPayload().write()}.encode()
 	return j, !own(j), f.err
 }
 
@@ -53,7 +53,7 @@ func readQueued(r row) (j session.Job, ok bool, err error) {
 		CreatedAt: f.unix("created_at", time.Second), Retry: f.retry("retry_options"), Run: 1,
 	}
 	j.Due = j.CreatedAt
-	j.Extra = origin{Table: tableQueues, Row: r.without("payload").write()}.encode()
+	j.Extra = origin{Table: tableQueues, Row: r.withoutPayload().write()}.encode()
 	return j, !own(j), f.err
 }
 
@@ -80,7 +80,7 @@ func readJob(r row) (j session.Job, ok bool, err error) {
 		j.Type = session.JobType(w.text("type"))
 		j.DelaySeconds, j.Cron, j.IntervalSeconds = w.number("delayInSeconds"), w.text("cron"), w.number("intervalSeconds")
 	}
-	j.Extra = origin{Table: tableJobs, Row: r.without("payload").write(), Wrapper: wrapper.without("payload").write()}.encode()
+	j.Extra = origin{Table: tableJobs, Row: r.withoutPayload().write(), Wrapper: wrapper.withoutPayload().write()}.encode()
 	return j, true, w.err
 }
 

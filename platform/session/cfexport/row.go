@@ -47,11 +47,11 @@ func (r row) has(name string) bool {
 	return value != nil && value[0] != 'n'
 }
 
-// without leaves a column out.
-func (r row) without(name string) row {
+// withoutPayload leaves that column out.
+func (r row) withoutPayload() row {
 	var out row
 	for _, c := range r {
-		if c.name != name {
+		if c.name != "payload" {
 			out = append(out, c)
 		}
 	}
