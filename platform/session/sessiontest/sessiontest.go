@@ -50,7 +50,7 @@ func Run(t *testing.T, fresh func(t testing.TB) func() session.Driver, f Feature
 	}
 }
 
-// Case is the name of one promise and its test.
+// suiteCase is the name of one promise and its test.
 type suiteCase struct {
 	name string
 	run  func(*world)
@@ -88,4 +88,30 @@ var cases = []suiteCase{
 
 	{"RemoveComparesTheCommit", removeComparesTheCommit},
 	{"RemovedCanBeginAgain", removedCanBeginAgain},
+
+	{"MutationsChangeTheRecord", mutationsChangeTheRecord},
+	{"UnusableIDsChangeNothing", unusableIDsChangeNothing},
+	{"DuplicatesAreRecognised", duplicatesAreRecognised},
+	{"RingForgetsAtItsEdge", ringForgetsAtItsEdge},
+	{"ReusedIDsAreRefused", reusedIDsAreRefused},
+	{"ExpectedIsCompared", expectedIsCompared},
+	{"RejectionsAreReconsidered", rejectionsAreReconsidered},
+	{"LimitsAreKept", limitsAreKept},
+
+	{"CallersShareCommits", callersShareCommits},
+	{"LongSlicesKeepTheirOrder", longSlicesKeepTheirOrder},
+	{"LeavingCallersHarmNobody", leavingCallersHarmNobody},
+	{"AbandonedCommitsEnd", abandonedCommitsEnd},
+	{"UnknownOutcomesAreResolved", unknownOutcomesAreResolved},
+	{"FailuresLastUntilTheContextEnds", failuresLastUntilTheContextEnds},
+	{"RefusalsHitOnlyTheLarge", refusalsHitOnlyTheLarge},
+
+	{"StaleCachesAreNoticed", staleCachesAreNoticed},
+	{"SessionsExpire", sessionsExpire},
+	{"RemovedSessionsAreNotRemembered", removedSessionsAreNotRemembered},
+	{"DestroyedSessionsRemember", destroyedSessionsRemember},
+	{"WaitsEndWithTheOutcome", waitsEndWithTheOutcome},
+	{"ReadersOutlastBrokenWatches", readersOutlastBrokenWatches},
+	{"ClonesCopyTheNewest", clonesCopyTheNewest},
+	{"AlarmsAreListed", alarmsAreListed},
 }
