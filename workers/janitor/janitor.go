@@ -13,13 +13,21 @@ import (
 	"vibesdk-gcp/schemas/gen"
 )
 
-// Options are what a [Janitor] works with. Records, Runtime, Routes and Publisher must be set.
+// Options are what a [Janitor] works with. A part that is nil is not set up here: ticks for it do nothing.
 type Options struct {
+	// Records, Runtime, Routes and Publisher are for sandboxes: all or none.
 	Records   *sandbox.Records
 	Runtime   *sandbox.Runtime
 	Routes    *deployment.Table
 	Publisher events.Publisher
-	// Lookahead is how far ahead the stale sweep looks: at least the time between two ticks. Defaults to 1 minute.
+	// Sessions are swept of what is over. [session.Store] is one.
+	Sessions Sessions
+	// Wake publishes the runs of a session that are due before the lookahead ends. It needs Sessions.
+	Wake func(ctx context.Context, sessionID string) error
+	// SweepLimits removes rate-limit counts that nothing asks for any more, a bounded number of them, and returns how many. It
+	// is called until it returns 0.
+	SweepLimits func(ctx context.Context, now time.Time) (int, error)
+	// Lookahead is how far ahead the sweeps of what is due look: at least the time between two ticks. Defaults to 1 minute.
 	Lookahead time.Duration
 	// Now defaults to time.Now.
 	Now func() time.Time
@@ -61,12 +69,34 @@ func (j *Janitor) Handle(ctx context.Context, m events.Message) error {
 func (j *Janitor) sweep(ctx context.Context, _ events.Message, tick *gen.CleanupTick) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	switch kind := tick.GetKind(); kind {
-	case gen.CleanupTick_STALE_SANDBOXES:
-		return j.sweepStale(ctx, tick.GetDryRun())
-	case gen.CleanupTick_ORPHANED_SANDBOXES:
-		return j.sweepOrphans(ctx, tick.GetDryRun())
+	sweep, ready, known := j.sweepOf(tick.GetKind())
+	switch {
+	case !known:
+		return events.Permanent(fmt.Errorf("kind %s has no sweep", tick.GetKind()))
+	case !ready:
+		j.o.Logger.DebugContext(ctx, "nothing to sweep: not set up here", "kind", tick.GetKind().String())
+		return nil
 	default:
-		return events.Permanent(fmt.Errorf("kind %s has no sweep", kind))
+		return sweep(ctx, tick.GetDryRun())
+	}
+}
+
+// sweepOf returns the sweep of a kind, and whether what it needs is set up.
+func (j *Janitor) sweepOf(kind gen.CleanupTick_Kind) (sweep func(ctx context.Context, dry bool) error, ready, known bool) {
+	switch kind {
+	case gen.CleanupTick_STALE_SANDBOXES:
+		return j.sweepStale, j.o.Records != nil, true
+	case gen.CleanupTick_ORPHANED_SANDBOXES:
+		return j.sweepOrphans, j.o.Records != nil, true
+	case gen.CleanupTick_STALE_SESSIONS:
+		return j.sweepSessions, j.o.Sessions != nil, true
+	case gen.CleanupTick_DUE_JOBS:
+		return j.sweepJobs, j.o.Sessions != nil && j.o.Wake != nil, true
+	case gen.CleanupTick_ORPHANED_CHUNKS:
+		return j.sweepChunks, j.o.Sessions != nil, true
+	case gen.CleanupTick_RATE_LIMIT_BUCKETS:
+		return j.sweepLimits, j.o.SweepLimits != nil, true
+	default:
+		return nil, false, false
 	}
 }

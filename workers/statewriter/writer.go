@@ -54,7 +54,7 @@ func (w *Writer) Handle(ctx context.Context, key string, run []events.Message) e
 	r.apply(ctx)
 	if r.wake && w.o.Wake != nil {
 		if err := w.o.Wake(ctx, key); err != nil {
-			w.o.Logger.WarnContext(ctx, "jobs that are due wait for the next sweep", "session", key, "error", err)
+			w.o.Logger.WarnContext(ctx, "jobs that are due wait for the next sweep", "session_id", key, "error", err)
 		}
 		afterWake.Hit()
 	}
@@ -150,7 +150,7 @@ func (r *running) settle(ctx context.Context, kind session.Kind, o session.Outco
 		return nil
 	case errors.Is(o.Err, session.ErrConflict), errors.Is(o.Err, session.ErrInitialized),
 		kind == session.Cancel && errors.Is(o.Err, session.ErrNotFound):
-		r.o.Logger.DebugContext(ctx, "mutation was rejected", "session", r.session, "mutation_id", o.MutationID, "reason", o.Err)
+		r.o.Logger.DebugContext(ctx, "mutation was rejected", "session_id", r.session, "mutation_id", o.MutationID, "reason", o.Err)
 		return nil
 	default:
 		return events.Permanent(describe(o.MutationID, o.Err))
