@@ -1,0 +1,183 @@
+package sqlsession_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"vibesdk-gcp/internal/sqldb"
+	"vibesdk-gcp/internal/testenv"
+	"vibesdk-gcp/platform/session"
+	"vibesdk-gcp/platform/session/sqlsession"
+)
+
+// watching starts a watcher and returns the commits that it sees.
+func watching(t *testing.T, d *sqlsession.Driver, id string) <-chan int64 {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	seen := make(chan int64, 100)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := d.Watch(ctx, id, nil, func(r *session.Record) error {
+			seen <- r.Commit
+			return nil
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("Watch: %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+	})
+	return seen
+}
+
+// await takes from seen until it is the commit that is wanted.
+func await(t *testing.T, seen <-chan int64, want int64) {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	for {
+		select {
+		case got := <-seen:
+			if got == want {
+				return
+			}
+			if got > want {
+				t.Fatalf("saw commit %d, want %d", got, want)
+			}
+		case <-deadline:
+			t.Fatalf("commit %d was not seen", want)
+		}
+	}
+}
+
+func next(t *testing.T, d *sqlsession.Driver, r *session.Record) *session.Record {
+	t.Helper()
+	changed := *r
+	changed.Commit++
+	changed.Version++
+	stored, err := d.Commit(t.Context(), &changed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stored
+}
+
+// TestWatchFindsWhatNobodyNotified: the process that committed died before it could say so.
+func TestWatchFindsWhatNobodyNotified(t *testing.T) {
+	t.Parallel()
+	for name, address := range map[string]func(testing.TB) string{
+		"sqlite":   func(tb testing.TB) string { return "sqlite:" + filepath.Join(tb.TempDir(), "test.db") },
+		"postgres": testenv.Postgres,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := address(t)
+			db, other := migrated(t, url), open(t, url)
+			d := sqlsession.New(db)
+			next(t, d, &session.Record{Head: session.Head{ID: "a"}})
+			seen := watching(t, d, "a")
+			await(t, seen, 1)
+			if _, err := other.W.Exec("UPDATE sessions SET commits = 2, tag = tag + 1"); err != nil {
+				t.Fatal(err)
+			}
+			await(t, seen, 2)
+		})
+	}
+}
+
+// terminate breaks all connections to the database but its own.
+func terminate(t *testing.T, db *sqldb.DB, where string) (broken int) {
+	t.Helper()
+	if err := db.R.QueryRow(`SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid() AND ` + where).Scan(&broken); err != nil {
+		t.Fatal(err)
+	}
+	return broken
+}
+
+func TestPostgresWatchMendsItsConnections(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	db, other := migrated(t, url), open(t, url)
+	r := next(t, sqlsession.New(db), &session.Record{Head: session.Head{ID: "a"}})
+	seen := watching(t, sqlsession.New(db), "a")
+	await(t, seen, 1)
+	for range 3 {
+		if terminate(t, other, "TRUE") == 0 {
+			t.Fatal("no connection was broken")
+		}
+		r = next(t, sqlsession.New(other), r)
+		await(t, seen, r.Commit)
+	}
+}
+
+func TestPostgresManyWatchersFewConnections(t *testing.T) {
+	t.Parallel()
+	const sessions, each = 100, 10
+	url := testenv.Postgres(t)
+	db, other := migrated(t, url), open(t, url)
+	d, committer := sqlsession.New(db), sqlsession.New(other)
+	var all []<-chan int64
+	var records []*session.Record
+	for i := range sessions {
+		id := fmt.Sprint("s", i)
+		records = append(records, next(t, committer, &session.Record{Head: session.Head{ID: id}}))
+		for range each {
+			all = append(all, watching(t, d, id))
+		}
+	}
+	for _, seen := range all {
+		await(t, seen, 1)
+	}
+	for _, r := range records {
+		next(t, committer, r)
+	}
+	for _, seen := range all {
+		await(t, seen, 2)
+	}
+	var connections int
+	if err := other.R.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()`).Scan(&connections); err != nil {
+		t.Fatal(err)
+	}
+	if connections > 8+1+8 { // two pools, and one listener
+		t.Errorf("%d watchers hold %d connections", len(all), connections)
+	}
+}
+
+// TestPostgresBrokenCommitIsNoConflict breaks the connection of a commit that the server is working on.
+func TestPostgresBrokenCommitIsNoConflict(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	db, other := migrated(t, url), open(t, url)
+	d := sqlsession.New(db)
+	r := next(t, d, &session.Record{Head: session.Head{ID: "a"}})
+	holder, err := other.W.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Rollback() //nolint:errcheck // it only holds a lock
+	if _, err := holder.Exec("SELECT 1 FROM sessions WHERE id = 'a' FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error)
+	go func() {
+		second := *r
+		second.Commit++
+		_, err := d.Commit(t.Context(), &second)
+		failed <- err
+	}()
+	eventually(t, "the commit waits for the row", func() bool { return terminate(t, other, "wait_event_type = 'Lock'") == 1 })
+	if err := <-failed; err == nil || errors.Is(err, session.ErrConflict) {
+		t.Errorf("a broken commit gave %v, want an error that leaves its outcome open", err)
+	}
+	if err := holder.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	next(t, d, r)
+}
