@@ -42,6 +42,7 @@ var (
 const (
 	// MaxDepth is how many containers may be inside each other.
 	MaxDepth = 1000
-	// MaxWork is how many bytes the copy and move operations, insertions and removals of one patch may move.
+	// MaxWork is about how many bytes one patch may move: by insertions into and removals from arrays, and, counted four times,
+	// by copying values and moving them further down.
 	MaxWork = 256 << 20
 )

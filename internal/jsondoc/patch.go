@@ -197,7 +197,8 @@ func (d *Doc) transfer(o operation) error {
 		}
 	}
 	if o.op == "copy" || len(o.tokens) > len(o.source) {
-		if err := d.worked(from.size); err != nil {
+		// Copied and read once more, which costs more than moving.
+		if err := d.worked(4 * from.size); err != nil {
 			return err
 		}
 		text := from.bytes()
