@@ -105,6 +105,7 @@ var cases = []suiteCase{
 	{"UnknownOutcomesAreResolved", unknownOutcomesAreResolved},
 	{"FailuresLastUntilTheContextEnds", failuresLastUntilTheContextEnds},
 	{"RefusalsHitOnlyTheLarge", refusalsHitOnlyTheLarge},
+	{"HistoriesAreLinearizable", historiesAreLinearizable},
 
 	{"StaleCachesAreNoticed", staleCachesAreNoticed},
 	{"SessionsExpire", sessionsExpire},
