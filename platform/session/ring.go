@@ -68,26 +68,15 @@ func (r Ring) Find(mutationID string) (Entry, bool) {
 	return e, ok
 }
 
-// find returns the newest entry of each of the hashes that is remembered, in one pass: a ring serves one batch and is
-// then replaced, so that an index of it would cost more than it saves.
+// find returns the newest entry of each of the hashes that is remembered. It passes over all of the ring: a ring serves
+// one batch and is then replaced, so that an index of it would cost more than it saves.
 func (r Ring) find(want map[uint64]struct{}) map[uint64]Entry {
-	if len(want) == 0 {
-		return nil
+	if !r.hasAny(want) {
+		return nil // as nearly always
 	}
-	// Nearly every entry is told apart by one byte.
-	var low [256]bool
-	for hash := range want {
-		low[byte(hash)] = true
-	}
-	var found map[uint64]Entry
+	found := make(map[uint64]Entry, len(want))
 	for w := r.walk(); w.next(); {
-		if !low[byte(w.hash)] {
-			continue
-		}
 		if _, ok := want[w.hash]; ok {
-			if found == nil {
-				found = make(map[uint64]Entry, len(want))
-			}
 			found[w.hash] = w.entry()
 		}
 	}

@@ -215,6 +215,55 @@ func (w *ringWalk) entry() Entry {
 	}
 }
 
+// hasAny reports whether an entry has one of the hashes. It is the walk without all that is not needed for that.
+func (r Ring) hasAny(want map[uint64]struct{}) bool {
+	if len(want) == 0 {
+		return false
+	}
+	// Nearly every entry is told apart by one byte.
+	var low [256]bool
+	for hash := range want {
+		low[byte(hash)] = true
+	}
+	body := r.body // was checked when it was read
+	varint := func(at int) int {
+		for body[at] >= 0x80 {
+			at++
+		}
+		return at + 1
+	}
+	text := func(at int) int {
+		n, width := binary.Uvarint(body[at:])
+		return at + width + int(n)
+	}
+	for at := 0; at < len(body); {
+		n, width := binary.Uvarint(body[at:])
+		at = varint(varint(varint(at + width)))
+		for ; n > 0; n-- {
+			if low[body[at]] {
+				if _, ok := want[binary.LittleEndian.Uint64(body[at:])]; ok {
+					return true
+				}
+			}
+			flags := body[at+entryBytes-1]
+			at += entryBytes
+			if flags&^codeMask == 0 {
+				continue
+			}
+			if flags&hasReplay != 0 {
+				at = varint(at)
+			}
+			if flags&hasRef != 0 {
+				at = text(at)
+			}
+			if flags&hasReason != 0 {
+				at = text(at)
+			}
+		}
+	}
+	return false
+}
+
 // cursor reads from the front of rest. Once something was missing it is bad and gives zeros.
 type cursor struct {
 	rest []byte

@@ -17,6 +17,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	sessiontest.CrashMain(openSQLite)
 	flag.Parse()
 	os.Exit(m.Run())
 }
