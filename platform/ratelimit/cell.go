@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // The tree of sums: a cell has 32 children, and the cells of the top level stand side by side.
@@ -28,6 +29,21 @@ func (id CellID) String() string {
 	b := strconv.AppendInt(make([]byte, 0, 32), id.Size, 10)
 	b = strconv.AppendInt(append(b, ':'), int64(id.Level), 10)
 	return string(strconv.AppendInt(append(b, ':'), id.Index, 10))
+}
+
+// parseCellID reads what String wrote.
+func parseCellID(name string) (CellID, error) {
+	size, rest, _ := strings.Cut(name, ":")
+	level, index, _ := strings.Cut(rest, ":")
+	var id CellID
+	var errs [3]error
+	id.Size, errs[0] = strconv.ParseInt(size, 10, 64)
+	id.Level, errs[1] = strconv.Atoi(level)
+	id.Index, errs[2] = strconv.ParseInt(index, 10, 64)
+	if errors.Join(errs[:]...) != nil || id.Size < 1 || id.Level < 0 || id.Level > topLevel || id.Index < 0 {
+		return CellID{}, errors.New("stored cell has a name that is none")
+	}
+	return id, nil
 }
 
 // End is when the youngest bucket of the cell ends, in milliseconds since 1970.

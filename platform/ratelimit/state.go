@@ -23,7 +23,7 @@ type State struct {
 }
 
 // NewState is a key that nothing was charged to. Its horizon is at least keep. With a loader it is one whose cells
-// are stored elsewhere: load must call [State.Put] for every id that is found.
+// are stored elsewhere: load must call [State.PutRow] for every id that is found.
 func NewState(keep time.Duration, load func(s *State, ids []CellID) error) *State {
 	s := &State{keep: keep.Milliseconds(), cells: map[CellID]*Cell{}, dirty: map[CellID]struct{}{}}
 	if load != nil {
@@ -32,17 +32,33 @@ func NewState(keep time.Duration, load func(s *State, ids []CellID) error) *Stat
 	return s
 }
 
-// PutHead takes the stored head; [State.Put] a stored cell.
-func (s *State) PutHead(data []byte) error { return s.head.decode(data) }
-
-// Put takes a stored cell.
-func (s *State) Put(id CellID, data []byte) error {
+// PutRow takes a stored row of the key; a name that is no row's is an error.
+func (s *State) PutRow(name string, data []byte) error {
+	if name == "" {
+		return s.head.decode(data)
+	}
+	id, err := parseCellID(name)
+	if err != nil {
+		return err
+	}
 	c := &Cell{}
 	if err := c.Decode(data); err != nil {
 		return err
 	}
 	s.cells[id] = c
 	return nil
+}
+
+// PutAbsent says that the cell is not stored, unless it was put.
+func (s *State) PutAbsent(id CellID) {
+	if _, known := s.cells[id]; !known {
+		s.cells[id] = nil
+	}
+}
+
+// Clear forgets the key. Nothing is loaded for it any more.
+func (s *State) Clear() {
+	*s = State{keep: s.keep, touched: s.touched, cells: map[CellID]*Cell{}, dirty: map[CellID]struct{}{}}
 }
 
 // Touched is how many cells were read or written since the state was made.

@@ -9,10 +9,10 @@ type Row struct {
 }
 
 // Changes returns the rows to store since the last call.
-func (s *State) Changes(now int64) []Row {
+func (s *State) Changes() []Row {
 	rows := make([]Row, 0, len(s.dirty)+1)
 	if s.headDirty {
-		rows = append(rows, Row{Data: s.head.encode(), Until: s.until(now)})
+		rows = append(rows, Row{Data: s.head.encode(), Until: s.until()})
 	}
 	for id := range s.dirty {
 		rows = append(rows, Row{Name: id.String(), Data: s.cells[id].Encode(), Until: id.End() + s.head.horizon})
@@ -23,8 +23,8 @@ func (s *State) Changes(now int64) []Row {
 }
 
 // until is when a key that is left alone is forgotten. It lies a good way beyond the horizon, so that the head need not be written by each charge.
-func (s *State) until(now int64) int64 {
-	latest := now
+func (s *State) until() int64 {
+	var latest int64
 	for _, other := range s.head.series {
 		latest = max(latest, other.used+s.head.horizon/16+other.size)
 	}

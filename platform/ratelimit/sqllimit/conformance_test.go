@@ -1,0 +1,84 @@
+package sqllimit_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"vibesdk-gcp/internal/sqldb"
+	"vibesdk-gcp/internal/testenv"
+	"vibesdk-gcp/platform/ratelimit"
+	"vibesdk-gcp/platform/ratelimit/ratelimittest"
+	"vibesdk-gcp/platform/ratelimit/sqllimit"
+	"vibesdk-gcp/schemas"
+)
+
+func TestSQLite(t *testing.T) {
+	t.Parallel()
+	run(t, openSQLite)
+}
+
+func TestPostgres(t *testing.T) {
+	t.Parallel()
+	testenv.Postgres(t) // skips here, with the reason, rather than in every case
+	run(t, openPostgres)
+}
+
+func run(t *testing.T, open func(testing.TB) ratelimit.Backend) {
+	ratelimittest.Run(t, open, ratelimittest.Features{
+		Touched: func(b ratelimit.Backend) int64 { return b.(*backend).Touched() },
+		Rows:    func(b ratelimit.Backend) int { return b.(*backend).rows(t) },
+	})
+	t.Run("vectors", func(t *testing.T) {
+		t.Parallel()
+		files := []string{"../shared/conformance/ratelimit/vectors.jsonl"}
+		if list := os.Getenv("RATELIMIT_VECTORS"); list != "" {
+			files = strings.Split(list, ",")
+		}
+		ratelimittest.Vectors(t, open, files, os.Getenv("REQUIRE_BACKENDS") == "1")
+	})
+}
+
+// backend shows its database to tests.
+type backend struct {
+	*sqllimit.Backend
+	db *sqldb.DB
+}
+
+func (b *backend) rows(t *testing.T) (count int) {
+	t.Helper()
+	query := "SELECT (SELECT COUNT(*) FROM ratelimit_cells) + (SELECT COUNT(*) FROM ratelimit_adjusted)"
+	if err := b.db.R.QueryRow(query).Scan(&count); err != nil {
+		t.Fatal(err)
+	}
+	return count
+}
+
+func openSQLite(t testing.TB) ratelimit.Backend {
+	t.Helper()
+	return openAt(t, "sqlite:"+filepath.Join(t.TempDir(), "limits.db"), sqllimit.Options{Keep: 48 * time.Hour})
+}
+
+func openPostgres(t testing.TB) ratelimit.Backend {
+	t.Helper()
+	return openAt(t, testenv.Postgres(t), sqllimit.Options{Keep: 48 * time.Hour})
+}
+
+func openAt(t testing.TB, address string, o sqllimit.Options) *backend {
+	t.Helper()
+	db, err := sqldb.Open(t.Context(), address, sqldb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := db.Migrate(t.Context(), schemas.SQL()); err != nil {
+		t.Fatal(err)
+	}
+	return &backend{sqllimit.New(db, o), db}
+}
