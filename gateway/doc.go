@@ -14,6 +14,18 @@
 //	GET    /v1/sandboxes/{id}/files/{path}                 one file; PUT writes it, DELETE removes it
 //	POST   /v1/sandboxes/{id}/commands                     run commands in the running app
 //	GET    /v1/sandboxes/{id}/errors                       errors that the app reported; DELETE clears them
+//	GET    /v1/sessions                                    heads of agent sessions, ?after= &limit= &due=
+//	GET    /v1/sessions/{id}                               head, parts and their sizes, number of jobs; DELETE ends it
+//	GET    /v1/sessions/{id}/state                         the state byte for byte; PUT and PATCH change it
+//	GET    /v1/sessions/{id}/parts/{part}                  the same of another part
+//	POST   /v1/sessions/{id}:initialize :append :clone :destroy
+//	POST   /v1/sessions/{id}/mutations                     any mutation, as on the topic
+//	GET    /v1/sessions/{id}/mutations/{mutation}          what became of one
+//	GET    /v1/sessions/{id}/history                       what became of the last ones
+//	GET    /v1/sessions/{id}/events                        the session at each change, as server-sent events
+//	GET    /v1/sessions/{id}/schedules[/{job}]             schedules; POST adds, DELETE cancels
+//	GET    /v1/sessions/{id}/queue[/{job}]                 the queue; POST adds, DELETE removes, ?callback= or ?all=1
+//	GET    /v1/sessions/{id}/export                        in the form of a Durable Object; POST import reads one
 //	POST   /v1/sources                                     upload an archive to name in a request
 //	GET    /healthz /readyz /metrics                       for machines
 //
@@ -23,6 +35,19 @@
 // page that rebinds its DNS name cannot have. With a key every call except the health checks must carry it as a
 // bearer token. In both cases a browser page of another origin, a preview of this very gateway included, is
 // refused: previews run code of strangers.
+//
+// # Writing to a session
+//
+// A write is published as a mutation, and its answer is the outcome: the version after it, which is the ETag of what is
+// read. The call waits for it for ten seconds, or as Prefer: wait=<seconds> says, or not at all with Prefer:
+// respond-async. Then the answer is 202 with the address to ask at; the write is durable on its way.
+//
+//	If-Match: "7"            only at version 7, else 412 with the present version
+//	If-None-Match: *         only if the session is not there, else 412
+//	Idempotency-Key: <id>    the id of the mutation: the same id twice is one write, with other content 422
+//
+// Other refusals: 409 initialized before, or not in that place; 404 source, path or job not there; 422 the payload does not
+// fit what is there; 413 too large.
 //
 // # Errors
 //

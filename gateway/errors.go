@@ -8,6 +8,7 @@ import (
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/platform/sandbox"
+	"vibesdk-gcp/platform/session"
 	"vibesdk-gcp/schemas"
 )
 
@@ -21,6 +22,8 @@ type Problem struct {
 	Detail string `json:"detail,omitempty"`
 	// Faults lists each field of the request that breaks a rule.
 	Faults []Fault `json:"faults,omitempty"`
+	// Version is the session's, when a write was decided against.
+	Version *int64 `json:"version,omitempty"`
 }
 
 // Fault is one field that breaks a rule.
@@ -59,6 +62,12 @@ var statuses = []struct {
 	{sandbox.ErrExists, http.StatusConflict, "conflict"},
 	{sandbox.ErrTransition, http.StatusConflict, "conflict"},
 	{sandbox.ErrUnavailable, http.StatusServiceUnavailable, "unavailable"},
+	{session.ErrNotFound, http.StatusNotFound, "not-found"},
+	{session.ErrInitialized, http.StatusConflict, "initialized"},
+	{session.ErrConflict, http.StatusConflict, "conflict"},
+	{session.ErrIDReused, http.StatusUnprocessableEntity, "id-reused"},
+	{session.ErrInvalid, http.StatusUnprocessableEntity, "rejected"},
+	{session.ErrTooLarge, http.StatusRequestEntityTooLarge, "too-large"},
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout"},
 }
 
@@ -82,6 +91,12 @@ func problemOf(err error) Problem {
 				p = Problem{Status: row.status, Type: row.code, Detail: err.Error()}
 				break
 			}
+		}
+	}
+	if no, ok := errors.AsType[*rejected](err); ok {
+		p.Version = &no.outcome.Version
+		if no.conditional && errors.Is(err, session.ErrConflict) {
+			p.Status, p.Type = http.StatusPreconditionFailed, "version"
 		}
 	}
 	p.Type = "urn:vibesdk:problem:" + p.Type

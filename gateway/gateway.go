@@ -15,6 +15,7 @@ import (
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/platform/sandbox"
+	"vibesdk-gcp/platform/session"
 )
 
 // Records is what the gateway reads of sandboxes: it cannot write.
@@ -36,7 +37,9 @@ type Options struct {
 	Topics  []events.Topic
 	Records Records
 	Runtime Runtime
-	// Sources is where uploaded archives go, and SourcesURL the address that workers know it by, without a slash at
+	// Sessions reads sessions: a gateway cannot write them.
+	Sessions *session.Reader
+	// Sources is where uploaded archives and large payloads go, and SourcesURL the address that workers know it by, without a slash at
 	// the end: file:///… or gs://bucket.
 	Sources    *blob.Bucket
 	SourcesURL string
@@ -52,6 +55,11 @@ type Options struct {
 	Client *http.Client
 	// PollEvery is how often a log or a record that is followed is looked at. Defaults to 50 ms.
 	PollEvery time.Duration
+	// WaitFor is how long a write waits for its outcome when the caller does not say. Defaults to 10 s.
+	WaitFor time.Duration
+	// WriteTimeout is how long a reader of a session's events may take for one of them before it is dropped. Defaults
+	// to 10 s.
+	WriteTimeout time.Duration
 	// Logger and MeterProvider default to none.
 	Logger        *slog.Logger
 	MeterProvider metric.MeterProvider
@@ -71,8 +79,8 @@ type Gateway struct {
 
 // New returns a gateway.
 func New(o Options) (*Gateway, error) {
-	if o.Publisher == nil || o.Records == nil || o.Runtime == nil || o.Sources == nil || o.SourcesURL == "" || o.PreviewURL == nil {
-		return nil, errors.New("gateway: Publisher, Records, Runtime, Sources, SourcesURL and PreviewURL are required")
+	if o.Publisher == nil || o.Records == nil || o.Runtime == nil || o.Sessions == nil || o.Sources == nil || o.SourcesURL == "" || o.PreviewURL == nil {
+		return nil, errors.New("gateway: Publisher, Records, Runtime, Sessions, Sources, SourcesURL and PreviewURL are required")
 	}
 	if o.Topics == nil {
 		o.Topics = events.Topics()
@@ -82,6 +90,12 @@ func New(o Options) (*Gateway, error) {
 	}
 	if o.PollEvery == 0 {
 		o.PollEvery = 50 * time.Millisecond
+	}
+	if o.WaitFor == 0 {
+		o.WaitFor = 10 * time.Second
+	}
+	if o.WriteTimeout == 0 {
+		o.WriteTimeout = 10 * time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -21,6 +21,8 @@ import (
 	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/platform/sandbox/sqlsandbox"
+	"vibesdk-gcp/platform/session"
+	"vibesdk-gcp/platform/session/sqlsession"
 	"vibesdk-gcp/schemas"
 )
 
@@ -107,7 +109,8 @@ func start(t *testing.T, change ...func(*gateway.Options)) *fixture {
 	t.Cleanup(func() { f.sources.Close() })
 	o := gateway.Options{
 		Publisher: f.outbox, Records: f.records, Runtime: f.runtime,
-		Sources: f.sources, SourcesURL: "file:///sources",
+		Sessions: session.NewReader(sqlsession.New(db), session.Options{}),
+		Sources:  f.sources, SourcesURL: "file:///sources",
 		PreviewURL: func(id, token string) string { return "http://" + id + "-" + token + ".preview.test/" },
 		PollEvery:  2 * time.Millisecond,
 	}

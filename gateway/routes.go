@@ -33,12 +33,38 @@ func (g *Gateway) routes() http.Handler {
 	handle("GET /v1/sandboxes/{id}/errors", g.listErrors)
 	handle("DELETE /v1/sandboxes/{id}/errors", g.clearErrors)
 
+	handle("GET /v1/sessions", g.listSessions)
+	handle("GET /v1/sessions/{id}", g.getSession)
+	handle("POST /v1/sessions/{id}", g.actOnSession)
+	handle("DELETE /v1/sessions/{id}", g.deleteSession)
+	for _, part := range []string{"/v1/sessions/{id}/state", "/v1/sessions/{id}/parts/{part}"} {
+		handle("GET "+part, g.getPart)
+		handle("PUT "+part, g.putPart)
+		handle("PATCH "+part, g.patchPart)
+	}
+	handle("POST /v1/sessions/{id}/mutations", g.postMutation)
+	handle("GET /v1/sessions/{id}/mutations/{mutation}", g.mutationOutcome)
+	handle("GET /v1/sessions/{id}/history", g.history)
+	handle("GET /v1/sessions/{id}/events", g.watchSession)
+	handle("GET /v1/sessions/{id}/schedules", g.listSchedules)
+	handle("POST /v1/sessions/{id}/schedules", g.schedule)
+	handle("GET /v1/sessions/{id}/schedules/{job}", g.getSchedule)
+	handle("DELETE /v1/sessions/{id}/schedules/{job}", g.cancelSchedule)
+	handle("GET /v1/sessions/{id}/queue", g.listQueue)
+	handle("POST /v1/sessions/{id}/queue", g.enqueue)
+	handle("DELETE /v1/sessions/{id}/queue", g.clearQueue)
+	handle("GET /v1/sessions/{id}/queue/{job}", g.getQueued)
+	handle("DELETE /v1/sessions/{id}/queue/{job}", g.dequeue)
+	handle("GET /v1/sessions/{id}/export", g.exportSession)
+	handle("POST /v1/sessions/{id}/import", g.importSession)
+
 	handle("GET /healthz", g.health)
 	handle("GET /readyz", g.ready)
 	if g.Metrics != nil {
 		mux.Handle("GET /metrics", g.Metrics)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		spellLoneSlash(r)
 		if h, pattern := mux.Handler(r); pattern == "" {
 			g.noRoute(w, r, h)
 			return

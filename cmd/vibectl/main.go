@@ -1,4 +1,4 @@
-// Command vibectl runs, shows and stops sandboxes from a terminal.
+// Command vibectl works with sandboxes and agent sessions from a terminal.
 package main
 
 import (
@@ -33,6 +33,9 @@ func run() int {
 	case errors.Is(err, client.ErrUnreachable):
 		fmt.Fprintf(os.Stderr, "vibectl: %v\nIs vibed running? Start it with `make run`, or name its address with --addr or VIBE_ADDR.\n", err)
 	case errors.Is(err, app.ErrSandboxFailed): // its reason and log were printed
+	case errors.Is(err, client.ErrVersion): // for scripts that read, change and write again
+		fmt.Fprintln(os.Stderr, "vibectl:", err)
+		return 4
 	default:
 		fmt.Fprintln(os.Stderr, "vibectl:", err)
 	}

@@ -57,6 +57,9 @@ type Config struct {
 	// Builds is how many builds run at once. SANDBOX_BUILDS. Defaults to 2.
 	Builds int
 
+	// Session is about agent sessions. See config_session.go.
+	Session SessionConfig
+
 	// DrainTimeout is how long a stop waits for work under way. DRAIN_TIMEOUT. Defaults to 8s, inside the 10 s that Cloud
 	// Run gives.
 	DrainTimeout time.Duration
@@ -111,6 +114,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		BuildTimeout:   r.duration("SANDBOX_BUILD_TIMEOUT", 10*time.Minute, time.Second, 24*time.Hour),
 		StartTimeout:   r.duration("SANDBOX_START_TIMEOUT", 2*time.Minute, time.Second, time.Hour),
 		Builds:         r.number("SANDBOX_BUILDS", 2, 1, 64),
+		Session:        r.session(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
 		LogLevel:       parsed(&r, "LOG_LEVEL", "info", obs.ParseLevel),
 		LogFormat:      parsed(&r, "LOG_FORMAT", "auto", obs.ParseFormat),
@@ -136,15 +140,20 @@ func (r *reader) check(c Config) {
 	if c.Provider != "local" {
 		r.fault("RUNTIME_PROVIDER", "%q comes in a later release; this one has local only", c.Provider)
 	}
-	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "sqlite:") &&
-		!strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
-		r.fault("DATABASE_URL", "must begin with sqlite: or postgres://")
-	}
+	r.databaseAddress("DATABASE_URL", c.DatabaseURL)
 	if c.Bus == "pubsub" && c.PubSubProject == "" {
 		r.fault("PUBSUB_PROJECT", "is required with BUS_BACKEND=pubsub")
 	}
 	if c.SandboxTTL > c.SandboxMaxTTL {
 		r.fault("SANDBOX_TTL", "%s is longer than SANDBOX_MAX_TTL, %s", c.SandboxTTL, c.SandboxMaxTTL)
+	}
+	r.checkSession(c)
+}
+
+// databaseAddress checks the address of a database; none is the default.
+func (r *reader) databaseAddress(name, address string) {
+	if address != "" && !strings.HasPrefix(address, "sqlite:") && !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
+		r.fault(name, "must begin with sqlite: or postgres://")
 	}
 }
 

@@ -27,6 +27,7 @@ func TestConfigDefaults(t *testing.T) {
 		PreviewDomain: "preview.localhost", AppDomain: "localhost", SandboxEnv: map[string]string{},
 		SandboxTTL: 30 * time.Minute, SandboxIdle: 10 * time.Minute, SandboxMaxTTL: 24 * time.Hour,
 		BuildTimeout: 10 * time.Minute, StartTimeout: 2 * time.Minute, Builds: 2, DrainTimeout: 8 * time.Second, LogFormat: "auto",
+		Session: app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)"},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -42,7 +43,9 @@ func TestConfigReportsAllFaultsByName(t *testing.T) {
 	vars := map[string]string{
 		"LISTEN": "8787", "RUNTIME_PROVIDER": "gcp", "BUS_BACKEND": "kafka", "DATABASE_URL": "mysql://user:hunter2@db",
 		"API_KEY_FILE": short, "SANDBOX_TTL": "soon", "SANDBOX_BUILDS": "0", "DRAIN_TIMEOUT": "1h", "LOG_LEVEL": "loud",
-		"LOG_FORMAT": "xml", "SANDBOX_PASS_ENV": "NOT_SET",
+		"LOG_FORMAT": "xml", "SANDBOX_PASS_ENV": "NOT_SET", "SESSION_BACKEND": "mongo", "SESSION_DATABASE_URL": "mysql://user:hunter2@db",
+		"SESSION_TTL": "30s", "BRIDGE_URL": "bridge", "BRIDGE_KEY_FILE": short, "AGENT_HOST_URL": "https://user:hunter2@host",
+		"AGENT_HOST_KEY_FILE": short,
 	}
 	_, err := app.ReadConfig(environment(vars))
 	if err == nil {
@@ -60,6 +63,43 @@ func TestConfigReportsAllFaultsByName(t *testing.T) {
 	}
 	if _, err := app.ReadConfig(environment(map[string]string{"BUS_BACKEND": "pubsub"})); err == nil || !strings.Contains(err.Error(), "PUBSUB_PROJECT") {
 		t.Errorf("pubsub without a project: %v", err)
+	}
+}
+
+func TestSessionBackendsNeedTheirSettings(t *testing.T) {
+	t.Parallel()
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte("0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		vars map[string]string
+		want []string // variables at fault
+	}{
+		"firestore without a project": {map[string]string{"SESSION_BACKEND": "firestore"}, []string{"FIRESTORE_PROJECT"}},
+		"firestore":                   {map[string]string{"SESSION_BACKEND": "firestore", "FIRESTORE_PROJECT": "p"}, nil},
+		"cloudflare without a bridge": {map[string]string{"SESSION_BACKEND": "cloudflare"}, []string{"BRIDGE_URL", "BRIDGE_KEY_FILE"}},
+		"cloudflare":                  {map[string]string{"SESSION_BACKEND": "cloudflare", "BRIDGE_URL": "https://bridge.example", "BRIDGE_KEY_FILE": key}, nil},
+		"postgres on SQLite":          {map[string]string{"SESSION_BACKEND": "postgres"}, []string{"SESSION_BACKEND"}},
+		"postgres beside SQLite":      {map[string]string{"SESSION_BACKEND": "postgres", "SESSION_DATABASE_URL": "postgres://db/x"}, nil},
+		"sqlite on Postgres":          {map[string]string{"SESSION_BACKEND": "sqlite", "DATABASE_URL": "postgres://db/x"}, []string{"SESSION_BACKEND"}},
+		"sqlite":                      {map[string]string{"SESSION_BACKEND": "sqlite"}, nil},
+		"a database without use": {
+			map[string]string{"SESSION_BACKEND": "firestore", "FIRESTORE_PROJECT": "p", "SESSION_DATABASE_URL": "sqlite:x"},
+			[]string{"SESSION_DATABASE_URL"},
+		},
+		"host with a query": {map[string]string{"AGENT_HOST_URL": "http://h/?a=1"}, []string{"AGENT_HOST_URL"}},
+		"host with a path":  {map[string]string{"AGENT_HOST_URL": "http://h:8080/base", "SESSION_TTL": "0s"}, nil},
+	} {
+		_, err := app.ReadConfig(environment(c.vars))
+		if (err != nil) != (len(c.want) > 0) {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, variable := range c.want {
+			if err == nil || !strings.Contains(err.Error(), "\n  "+variable+": ") {
+				t.Errorf("%s: the error does not name %s: %v", name, variable, err)
+			}
+		}
 	}
 }
 

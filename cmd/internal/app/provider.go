@@ -13,6 +13,7 @@ import (
 	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/deployment"
 	"vibesdk-gcp/platform/sandbox"
+	"vibesdk-gcp/platform/session"
 )
 
 // provider is the ports of one program with their drivers picked.
@@ -23,7 +24,8 @@ type provider struct {
 	bus        *events.Bus
 	records    *sandbox.Records
 	routes     *deployment.Table
-	runtime    *sandbox.Runtime // nil unless a role needs it
+	sessions   *session.Store   // nil unless a role needs it
+	runtime    *sandbox.Runtime // as above
 	sources    *blob.Bucket     // as above
 	sourcesURL string
 

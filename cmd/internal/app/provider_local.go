@@ -51,7 +51,12 @@ func openLocal(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_
 			return nil, err
 		}
 	}
-	if slices.Contains(roles, RoleGateway) {
+	if slices.ContainsFunc(roles, needsSessions) {
+		if err := p.openSessions(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	if slices.Contains(roles, RoleGateway) || slices.Contains(roles, RoleStateWriter) {
 		if err := p.openSources(c.DataDir); err != nil {
 			return nil, err
 		}

@@ -9,8 +9,10 @@ import (
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/internal/schedule"
+	"vibesdk-gcp/workers/callbackrunner"
 	"vibesdk-gcp/workers/janitor"
 	"vibesdk-gcp/workers/sandboxrunner"
+	"vibesdk-gcp/workers/statewriter"
 )
 
 // Role is one thing that a program can do. All roles of a deployment share one database or bus and nothing else.
@@ -23,11 +25,14 @@ const (
 	RoleSandboxRunner Role = "sandboxrunner"
 	RoleJanitor       Role = "janitor"
 	RoleTicker        Role = "ticker"
+	// RoleStateWriter applies mutations of agent sessions, and RoleCallbackRunner calls the agent host when their jobs are due.
+	RoleStateWriter    Role = "statewriter"
+	RoleCallbackRunner Role = "callbackrunner"
 )
 
 // AllRoles lists the roles in the order of starting.
 func AllRoles() []Role {
-	return []Role{RoleSandboxRunner, RoleJanitor, RoleRouter, RoleGateway, RoleTicker}
+	return []Role{RoleStateWriter, RoleCallbackRunner, RoleSandboxRunner, RoleJanitor, RoleRouter, RoleGateway, RoleTicker}
 }
 
 // ParseRoles reads roles by name; none means all.
@@ -66,6 +71,7 @@ type work func(ctx context.Context) error
 // roleWork returns what the roles without a door do.
 func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 	parts := map[Role]work{}
+	runs := p.runs()
 	for _, role := range roles {
 		switch role {
 		case RoleSandboxRunner:
@@ -82,8 +88,26 @@ func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 		case RoleJanitor:
 			sweeper := janitor.New(janitor.Options{
 				Records: p.records, Runtime: p.runtime, Routes: p.routes, Publisher: p.bus, Logger: p.log,
+				Sessions: p.sessions, Wake: runs.Wake,
 			})
 			parts[role] = func(ctx context.Context) error { return p.bus.Consume(ctx, events.Janitor, sweeper.Handle) }
+		case RoleStateWriter:
+			writer := statewriter.New(statewriter.Options{
+				Store: p.sessions, Payloads: payloads{bucket: p.sources, address: p.sourcesURL}, Wake: runs.Wake, Logger: p.log,
+			})
+			parts[role] = func(ctx context.Context) error { return p.bus.ConsumeBatches(ctx, events.StateWriter, writer.Handle) }
+		case RoleCallbackRunner:
+			runner, err := callbackrunner.New(callbackrunner.Options{
+				Sessions: p.sessions, Publisher: runs, Host: c.Session.AgentHostURL, Key: c.Session.AgentHostKey,
+				Logger: p.log, MeterProvider: p.telemetry.Meter,
+			})
+			if err != nil {
+				return nil, fmt.Errorf("AGENT_HOST_URL: %w", err)
+			}
+			p.onClose("agent host", func(context.Context) error { return runner.Close() })
+			parts[role] = func(ctx context.Context) error {
+				return p.bus.Consume(ctx, events.CallbackRunner, runner.Handle)
+			}
 		case RoleTicker:
 			tick, err := ticker(c, p)
 			if err != nil {
@@ -94,6 +118,14 @@ func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 		}
 	}
 	return parts, nil
+}
+
+// runs publishes the jobs of sessions that are due; nil without sessions.
+func (p *provider) runs() *callbackrunner.Publisher {
+	if p.sessions == nil {
+		return nil
+	}
+	return callbackrunner.NewPublisher(callbackrunner.PublisherOptions{Sessions: p.sessions.Reader, Publisher: p.bus})
 }
 
 // ticker publishes what the schedule file says.

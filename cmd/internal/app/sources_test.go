@@ -21,7 +21,8 @@ func TestOldUploadsAreRemoved(t *testing.T) {
 	defer bucket.Close()
 	now := time.Now()
 	for key, age := range map[string]time.Duration{
-		gateway.SourcePrefix + "old.tar.gz": 50 * time.Hour, gateway.SourcePrefix + "young.tar.gz": 47 * time.Hour, "other/old": 50 * time.Hour,
+		gateway.SourcePrefix + "old.tar.gz": 50 * time.Hour, gateway.SourcePrefix + "young.tar.gz": 47 * time.Hour, "other/old": 800 * time.Hour,
+		gateway.MutationPrefix + "old.json": 33 * 24 * time.Hour, gateway.MutationPrefix + "young.json": 31 * 24 * time.Hour,
 	} {
 		if err := bucket.WriteAll(t.Context(), key, []byte("x"), nil); err != nil {
 			t.Fatal(err)
@@ -30,10 +31,11 @@ func TestOldUploadsAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := removeSources(t.Context(), bucket, now.Add(-sourcesKeep)); err != nil || n != 1 {
-		t.Errorf("removed %d, %v; want one", n, err)
+	if n, err := removeOld(t.Context(), bucket, now); err != nil || n != 2 {
+		t.Errorf("removed %d, %v; want two", n, err)
 	}
-	for key, want := range map[string]bool{gateway.SourcePrefix + "old.tar.gz": false, gateway.SourcePrefix + "young.tar.gz": true, "other/old": true} {
+	for key, want := range map[string]bool{gateway.SourcePrefix + "old.tar.gz": false, gateway.SourcePrefix + "young.tar.gz": true, "other/old": true,
+		gateway.MutationPrefix + "old.json": false, gateway.MutationPrefix + "young.json": true} {
 		if got, err := bucket.Exists(t.Context(), key); err != nil || got != want {
 			t.Errorf("%s there = %v, %v; want %v", key, got, err, want)
 		}
