@@ -34,7 +34,7 @@ type Job struct {
 	DelaySeconds    float64 `json:"delaySeconds,omitempty"`
 	Cron            string  `json:"cron,omitempty"`
 	IntervalSeconds float64 `json:"intervalSeconds,omitempty"`
-	Retry           Retry   `json:"retry"`
+	Retry           Retry   `json:"retry,omitzero"`
 	// Run numbers the attempts and occurrences over the whole life of the job: the one that is due or running. Each is delivered
 	// with the same idempotency key however often it is delivered.
 	Run int64 `json:"run"`

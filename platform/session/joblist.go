@@ -33,15 +33,26 @@ type jobEntry struct {
 
 // readJobs reads a stored jobs part.
 func readJobs(data []byte) (*jobList, error) {
-	l := &jobList{byID: map[string]*jobEntry{}}
-	err := jsondoc.Array(data, func(text []byte) error {
-		e, err := readEntry(text)
-		if err == nil {
-			l.entries = append(l.entries, e)
-			l.byID[e.id] = e
-			l.size += len(e.text)
+	n := bytes.Count(data, []byte(`{"id":`))
+	l := &jobList{entries: make([]*jobEntry, 0, n), byID: make(map[string]*jobEntry, n)}
+	// Allocated together: there may be thousands. The guess is right for what we wrote.
+	entries := make([]jobEntry, n)
+	next := func() *jobEntry {
+		if len(entries) == 0 {
+			entries = make([]jobEntry, 1)
 		}
-		return err
+		e := &entries[0]
+		entries = entries[1:]
+		return e
+	}
+	e := next()
+	err := jsondoc.Rows(data, func(key, value []byte) error { return e.read(key, value, l) }, func(text []byte) error {
+		e.text = text
+		l.entries = append(l.entries, e)
+		l.byID[e.id] = e
+		l.size += len(text)
+		e = next()
+		return nil
 	})
 	if err != nil {
 		return nil, rejected("stored jobs", err)
@@ -49,43 +60,47 @@ func readJobs(data []byte) (*jobList, error) {
 	return l, nil
 }
 
-func readEntry(text []byte) (*jobEntry, error) {
-	e := &jobEntry{text: text}
-	err := jsondoc.Object(text, func(key string, value []byte) (err error) {
-		switch key {
-		case "id":
-			e.id, err = jsondoc.Unquote(value)
-		case "type":
-			var name string
-			name, err = jsondoc.Unquote(value)
-			e.jobType = JobType(name)
-		case "callback":
-			e.callback, err = jsondoc.Unquote(value)
-		case "due":
-			e.due, err = readTime(value)
-		case "heldUntil":
-			e.until, err = readTime(value)
-		case "parked":
-			e.parked = value[0] == 't'
-		case "payload":
-			e.payload = value
-		case "cron":
-			e.cron = value
-		case "intervalSeconds":
-			e.interval = value
+// read takes one member of a job.
+func (e *jobEntry) read(key, value []byte, l *jobList) (err error) {
+	switch string(key) {
+	case "id":
+		e.id, err = jsondoc.Unquote(value)
+	case "type":
+		e.jobType, err = readType(value)
+	case "callback":
+		// Most jobs of a session call the same few.
+		if n := len(l.entries); n > 0 && value[0] == '"' && string(value[1:len(value)-1]) == l.entries[n-1].callback && bytes.IndexByte(value, '\\') < 0 {
+			e.callback = l.entries[n-1].callback
+			return nil
 		}
-		return err
-	})
-	return e, err
+		e.callback, err = jsondoc.Unquote(value)
+	case "due":
+		e.due, err = readTime(value)
+	case "heldUntil":
+		e.until, err = readTime(value)
+	case "parked":
+		e.parked = value[0] == 't'
+	case "payload":
+		e.payload = value
+	case "cron":
+		e.cron = value
+	case "intervalSeconds":
+		e.interval = value
+	}
+	return err
 }
 
-func readTime(quoted []byte) (time.Time, error) {
-	text, err := jsondoc.Unquote(quoted)
-	if err != nil {
-		return time.Time{}, err
+func readType(quoted []byte) (JobType, error) {
+	for _, t := range []JobType{JobQueue, JobDelayed, JobScheduled, JobCron, JobInterval} {
+		if string(quoted[1:max(len(quoted)-1, 1)]) == string(t) {
+			return t, nil
+		}
 	}
-	at, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
+	return "", fmt.Errorf("%w: no type of job", jsondoc.ErrInvalid)
+}
+
+func readTime(quoted []byte) (at time.Time, err error) {
+	if quoted[0] != '"' || at.UnmarshalText(quoted[1:len(quoted)-1]) != nil {
 		return time.Time{}, fmt.Errorf("%w: not a time", jsondoc.ErrInvalid)
 	}
 	return at, nil
@@ -100,8 +115,12 @@ func newEntry(j Job) (*jobEntry, error) {
 	if err := enc.Encode(j); err != nil {
 		return nil, fmt.Errorf("%w: job cannot be encoded", ErrInvalid)
 	}
-	e, err := readEntry(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
-	return e, rejected("job", err)
+	b.Truncate(b.Len() - 1) // the end of the line
+	l, err := readJobs(append([]byte("["), append(b.Bytes(), ']')...))
+	if err != nil {
+		return nil, err
+	}
+	return l.entries[0], nil
 }
 
 func (e *jobEntry) job() (Job, error) {

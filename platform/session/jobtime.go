@@ -101,7 +101,7 @@ func (j Job) next(now time.Time) time.Time {
 	if err != nil {
 		return time.Time{}
 	}
-	return s.Next(now)
+	return s.Next(now.UTC())
 }
 
 // maxPassed bounds what is counted as missed at once.
@@ -117,7 +117,7 @@ func (j Job) passed(now time.Time) int64 {
 		return 0
 	}
 	n := int64(0)
-	for at := s.Next(j.Due); n < maxPassed && !at.IsZero() && !at.After(now); at = s.Next(at) {
+	for at := s.Next(j.Due.UTC()); n < maxPassed && !at.IsZero() && !at.After(now); at = s.Next(at) {
 		n++
 	}
 	return n
