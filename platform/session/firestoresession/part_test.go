@@ -104,15 +104,13 @@ func TestNothingIsOverTheLimitsOfTheService(t *testing.T) {
 	w := &wire{}
 	o := w.options(t)
 	d := open(t, o)
-	edges := []int{1, firestoresession.HeadBytes / 2, firestoresession.HeadBytes, firestoresession.ChunkBytes, 3 * firestoresession.ChunkBytes, session.MaxPart / 2}
+	edges := []int{1, firestoresession.HeadBytes / 2, firestoresession.HeadBytes, firestoresession.ChunkBytes, 3 * firestoresession.ChunkBytes}
 	var r *session.Record
-	for step := range 40 {
+	for step := range 24 {
 		change := parts{}
 		for i, name := range []session.PartName{session.PartState, session.PartFullConversations, session.PartTables} {
-			// Hexadecimal digits are stored in about half as many bytes.
-			edge := 2 * edges[(step*(i+2)+step/6)%len(edges)]
-			if (step+i)%3 > 0 {
-				change[name] = noise(uint64(step), max(2, min(edge+step-20, session.MaxPart)))
+			if edge := edges[(step*(i+1)+step/5)%len(edges)]; (step+i)%3 > 0 {
+				change[name] = noise(uint64(step), max(2, edge+step-12))
 			}
 			if (step+i)%11 == 10 {
 				change[name] = nil
@@ -231,7 +229,7 @@ func TestAnAbandonedUploadIsCleaned(t *testing.T) {
 	w := &wire{}
 	o := w.options(t)
 	d := open(t, o)
-	large := beginning("large", parts{session.PartState: noise(1, 9<<20), session.PartTables: noise(2, 2<<20)})
+	large := beginning("large", parts{session.PartState: noise(1, 4<<20), session.PartTables: noise(2, 2<<20)})
 	calls := 0
 	w.commit = func(_ context.Context, _ *pb.CommitRequest, next func() error) error {
 		if calls++; calls == 2 {
@@ -243,8 +241,8 @@ func TestAnAbandonedUploadIsCleaned(t *testing.T) {
 		t.Fatalf("commit: %v, want the fault", err)
 	}
 	w.commit = nil
-	small := commit(t, d, beginning("other", parts{session.PartState: noise(3, 3<<20)}))
-	if count(t, o, firestoresession.Uploads) != 1 || count(t, o, firestoresession.Chunks) <= 2 {
+	small := commit(t, d, beginning("other", parts{session.PartState: noise(3, 1<<20)}))
+	if count(t, o, firestoresession.Uploads) != 1 || count(t, o, firestoresession.Chunks) <= chunks(t, o, small)[session.PartState] {
 		t.Fatal("nothing was left: the test tests nothing")
 	}
 	for _, sweep := range []struct {
@@ -255,8 +253,8 @@ func TestAnAbandonedUploadIsCleaned(t *testing.T) {
 			t.Errorf("clean what is before %s: %d, %v; want %d", sweep.before, n, err, sweep.want)
 		}
 	}
-	if n := count(t, o, firestoresession.Chunks); n != 2 {
-		t.Errorf("%d chunks are left, want those of the other session", n)
+	if n, want := count(t, o, firestoresession.Chunks), chunks(t, o, small)[session.PartState]; n != want {
+		t.Errorf("%d chunks are left, want the %d of the other session", n, want)
 	}
 	equal(t, "the other session", small, load(t, d, "other"))
 	equal(t, "the large session at last", commit(t, d, large), load(t, d, "large"))
@@ -265,12 +263,12 @@ func TestAnAbandonedUploadIsCleaned(t *testing.T) {
 // TestACleanedUploadIsNeverCommitted sweeps while a writer is slow: before each of its calls.
 func TestACleanedUploadIsNeverCommitted(t *testing.T) {
 	t.Parallel()
-	for at := 2; at <= 4; at++ {
+	for at := 2; at <= 3; at++ {
 		w := &wire{}
 		o := w.options(t)
 		d := open(t, o)
 		sweeper := open(t, firestoresession.Options{Endpoint: o.Endpoint, Project: o.Project})
-		next := beginning("s", parts{session.PartState: noise(1, 9<<20), session.PartTables: noise(2, 9<<20)})
+		next := beginning("s", parts{session.PartState: noise(1, 5<<20), session.PartTables: noise(2, 3<<20)})
 		calls := 0
 		w.commit = func(_ context.Context, _ *pb.CommitRequest, send func() error) error {
 			if calls++; calls == at {
