@@ -50,6 +50,13 @@ func own(mode string) int {
 			return 1
 		}
 		address = found
+	case "firestore":
+		found, err := firestoreServer()
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		address = found
 	}
 	fmt.Println(address)
 	if !exit {
@@ -62,7 +69,7 @@ func own(mode string) int {
 // the server and its files to go.
 func TestServerDiesWithItsOwner(t *testing.T) {
 	t.Parallel()
-	for _, server := range []string{"postgres", "pubsub"} {
+	for _, server := range []string{"postgres", "pubsub", "firestore"} {
 		for _, exit := range []string{"", "+exit"} {
 			t.Run(server+exit, func(t *testing.T) {
 				t.Parallel()
@@ -74,10 +81,13 @@ func TestServerDiesWithItsOwner(t *testing.T) {
 				case "pubsub":
 					_, _, err := pubsubEmulator()
 					require(t, "Pub/Sub emulator", err)
+				case "firestore":
+					_, _, err := firestoreEmulator()
+					require(t, "Firestore emulator", err)
 				}
 				temp := openTempDir(t)
 				cmd := exec.Command(os.Args[0])
-				cmd.Env = append(os.Environ(), ownerMode+"="+server+exit, "TMPDIR="+temp, "TEST_POSTGRES_URL=", "PUBSUB_EMULATOR_HOST=")
+				cmd.Env = append(os.Environ(), ownerMode+"="+server+exit, "TMPDIR="+temp, "TEST_POSTGRES_URL=", "PUBSUB_EMULATOR_HOST=", "FIRESTORE_EMULATOR_HOST=")
 				out, err := cmd.StdoutPipe()
 				if err != nil {
 					t.Fatal(err)
