@@ -58,7 +58,7 @@
 //
 // No composite index is needed. Of the indexes that every field has by itself those of agentSessions.byID, byExpiry and byAlarm and
 // of agentSessionUploads.createdAt are used. All other fields must be exempt from indexing: each indexed one costs
-// write latency and money, indexed times that only rise make a hot spot, and a value of more than 1,500 bytes may not be indexed well:
+// write latency and money, and indexed times that only rise make a hot spot:
 //
 //	agentSessions        commit version initialized present createdAt updatedAt expireAt alarmAt purgeAt ring parts data
 //	agentSessionChunks   data

@@ -12,27 +12,28 @@ const hexDigits = "0123456789ABCDEF"
 // escape turns any text into a document id, or a key of a map: different texts into different ids, and most texts into
 // themselves. Firestore refuses what is not UTF-8, "/", ".", "..", "__…__" and the empty id.
 func escape(text string) string {
-	switch {
-	case text == "":
+	switch text {
+	case "":
 		return "%" // no other text gives this
-	case text == ".", text == "..":
+	case ".", "..":
 		return strings.ReplaceAll(text, ".", "%2E")
 	}
 	reserved := strings.HasPrefix(text, "__") && strings.HasSuffix(text, "__")
 	var b strings.Builder
-	for i, size := 0, 0; i < len(text); i += size {
-		var r rune
-		r, size = utf8.DecodeRuneInString(text[i:])
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		char := text[i : i+size]
 		invalid := r == utf8.RuneError && size == 1
-		if !invalid && r != '/' && r != '%' && !unicode.IsControl(r) && (i > 0 || !reserved) {
-			b.WriteString(text[i : i+size])
-			continue
+		if invalid || r == '/' || r == '%' || unicode.IsControl(r) || i == 0 && reserved {
+			for _, c := range []byte(char) {
+				b.WriteByte('%')
+				b.WriteByte(hexDigits[c>>4])
+				b.WriteByte(hexDigits[c&15])
+			}
+		} else {
+			b.WriteString(char)
 		}
-		for _, c := range []byte(text[i : i+size]) {
-			b.WriteByte('%')
-			b.WriteByte(hexDigits[c>>4])
-			b.WriteByte(hexDigits[c&15])
-		}
+		i += size
 	}
 	return b.String()
 }

@@ -62,7 +62,7 @@ func TestACommitIsOneCallThatSendsWhatChanged(t *testing.T) {
 func TestAnUnchangedRecordIsNotReadAgain(t *testing.T) {
 	t.Parallel()
 	var received sync.Map
-	w := &wire{stream: func(method string, next func() (grpc.ClientStream, error)) (grpc.ClientStream, error) {
+	w := &wire{stream: func(_ string, next func() (grpc.ClientStream, error)) (grpc.ClientStream, error) {
 		s, err := next()
 		return &meter{ClientStream: s, total: &received}, err
 	}}
@@ -106,7 +106,7 @@ func TestNothingIsOverTheLimitsOfTheService(t *testing.T) {
 	d := open(t, o)
 	edges := []int{1, firestoresession.HeadBytes / 2, firestoresession.HeadBytes, firestoresession.ChunkBytes, 3 * firestoresession.ChunkBytes}
 	var r *session.Record
-	for step := range 24 {
+	for step := range 18 {
 		change := parts{}
 		for i, name := range []session.PartName{session.PartState, session.PartFullConversations, session.PartTables} {
 			if edge := edges[(step*(i+1)+step/5)%len(edges)]; (step+i)%3 > 0 {

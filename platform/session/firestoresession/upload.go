@@ -37,17 +37,20 @@ func (d *Driver) upload(ctx context.Context, p *plan) (upload, error) {
 	}
 	up.marker = d.name(uploadCollection, escape(p.next.ID)+":"+p.tag)
 	up.chunks = ids
-	batch, size := []*pb.Write{d.markerCreate(up.marker, ids, p.next.UpdatedAt)}, 0
+	marker := d.markerCreate(up.marker, ids, p.next.UpdatedAt)
+	var batch []*pb.Write
+	size := 0
 	for i, w := range up.last {
 		if size+len(data[i]) > batchBytes {
-			if _, err := d.commit(ctx, batch); err != nil {
+			if _, err := d.commit(ctx, append(batch, marker)); err != nil {
 				return upload{}, err
 			}
-			batch, size = []*pb.Write{d.markerTouch(up.marker, i)}, 0
+			marker, batch, size = d.markerTouch(up.marker, i), nil, 0
 		}
 		batch, size = append(batch, w), size+len(data[i])
 	}
-	up.last = append(batch[1:], markerDelete(up.marker)) // which demands the marker itself
+	up.last = batch
+	up.last = append(up.last, markerDelete(up.marker)) // which demands the marker as well
 	return up, nil
 }
 
