@@ -39,8 +39,9 @@ const maxImport = session.MaxRecord + 64<<10
 // lookAgain is how often an object that is not there is looked for: a copy between regions may be a moment late.
 const lookAgain = 3
 
-// fetch reads a referenced payload. It tries again in place until ctx ends; a permanent error says that this is no use.
-func (w *Writer) fetch(ctx context.Context, m *gen.StateMutation) ([]byte, error) {
+// fetch reads a referenced payload. It tries again in place until ctx ends; a permanent error says that this is no use. Before it
+// waits it calls waiting, whose false ends it.
+func (w *Writer) fetch(ctx context.Context, m *gen.StateMutation, waiting func() bool) ([]byte, error) {
 	if w.o.Payloads == nil {
 		return nil, events.Permanent(fmt.Errorf("%w: payloads by reference are not set up", ErrPayloadRefused))
 	}
@@ -64,6 +65,9 @@ func (w *Writer) fetch(ctx context.Context, m *gen.StateMutation) ([]byte, error
 			if missing++; missing == lookAgain {
 				return nil, events.Permanent(err)
 			}
+		}
+		if !waiting() {
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():

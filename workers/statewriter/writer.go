@@ -75,16 +75,13 @@ type running struct {
 	mutations []session.Mutation
 	at        []int
 	held      int
-	// stopped is set when the store could not be asked: nothing more may be applied.
+	// stopped is set when something could not be had that time may mend: what is behind it must not be applied before.
 	stopped bool
 	wake    bool
 }
 
 // take adds message i to the mutations. An error is one that time may mend.
 func (r *running) take(ctx context.Context, i int) error {
-	if r.stopped {
-		return r.errs[i]
-	}
 	m, err := schemas.DecodeStateMutation(r.run[i].Data)
 	if err == nil && m.GetSessionId() != r.session {
 		err = fmt.Errorf("message of key %q is for session %q: the key orders mutations and must be the session's id", r.session, m.GetSessionId())
@@ -95,18 +92,21 @@ func (r *running) take(ctx context.Context, i int) error {
 	}
 	payload := []byte(m.GetPayload())
 	if m.GetPayloadUri() != "" {
-		payload, err = r.fetch(ctx, m)
-		if events.IsPermanent(err) {
+		payload, err = r.fetch(ctx, m, func() bool {
+			r.apply(ctx) // what is before it must not wait for it
+			return !r.stopped
+		})
+		if err == nil && r.held > 0 && r.held+len(payload) > MaxHeld {
+			r.apply(ctx)
+		}
+		switch {
+		case r.stopped:
+			return r.errs[i]
+		case events.IsPermanent(err):
 			r.errs[i] = describe(m.GetMutationId(), err)
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return describe(m.GetMutationId(), err)
-		}
-		if r.held > 0 && r.held+len(payload) > MaxHeld {
-			if r.apply(ctx); r.stopped {
-				return r.errs[i]
-			}
 		}
 		r.held += len(payload)
 	}
