@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/session"
 	"vibesdk-gcp/platform/session/sqlsession"
 )
@@ -33,24 +34,32 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// together holds the writing connection until all records wait to be committed, and returns how each ended. meanwhile
-// is called while they wait.
-func together(t *testing.T, d *sqlsession.Driver, hold func() (release func()), records []*session.Record, meanwhile func(), ctxs ...context.Context) []error {
+// together holds the writing connection until all records wait to be committed, and the caller of the one named
+// "impatient" has left. It returns how each ended.
+func together(t *testing.T, d *sqlsession.Driver, db *sqldb.DB, records []*session.Record) []error {
 	t.Helper()
-	release := hold()
+	holder, err := db.W.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	impatient, leave := context.WithCancel(t.Context())
+	defer leave()
 	errs := make([]error, len(records))
-	var wg sync.WaitGroup
+	var all, leaving sync.WaitGroup
 	for i, r := range records {
-		ctx := t.Context()
-		if i < len(ctxs) {
-			ctx = ctxs[i]
+		ctx, wg := t.Context(), &all
+		if r.ID == "impatient" {
+			ctx, wg = impatient, &leaving
 		}
 		wg.Go(func() { _, errs[i] = d.Commit(ctx, r) })
 		eventually(t, "the commit waits", func() bool { return d.Waiting() == i+1 })
 	}
-	meanwhile()
-	release()
-	wg.Wait()
+	leave()
+	leaving.Wait()
+	if err := holder.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
 	return errs
 }
 
@@ -66,24 +75,12 @@ func TestSQLiteCommitsOfManySessionsShareATransaction(t *testing.T) {
 	if _, err := d.Commit(t.Context(), first("taken")); err != nil {
 		t.Fatal(err)
 	}
-	hold := func() func() {
-		tx, err := db.W.Begin()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return func() {
-			if err := tx.Rollback(); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-	impatient, cancel := context.WithCancel(t.Context())
 	records := []*session.Record{first("impatient"), first("taken")}
 	for i := range 20 {
 		records = append(records, first(fmt.Sprint("s", i)))
 	}
 	before := walCommits(t, path)
-	errs := together(t, d, hold, records, cancel, impatient)
+	errs := together(t, d, db, records)
 	if !errors.Is(errs[0], context.Canceled) || errors.Is(errs[0], session.ErrConflict) {
 		t.Errorf("whose context ended got %v", errs[0])
 	}
@@ -101,7 +98,7 @@ func TestSQLiteCommitsOfManySessionsShareATransaction(t *testing.T) {
 	}
 
 	// One that cannot be stored fails alone.
-	errs = together(t, d, hold, []*session.Record{first("x"), first("refused"), first("y"), first("taken")}, func() {})
+	errs = together(t, d, db, []*session.Record{first("x"), first("refused"), first("y"), first("taken")})
 	if errs[0] != nil || errs[2] != nil || !errors.Is(errs[3], session.ErrConflict) {
 		t.Errorf("beside a commit that failed: %v, want success, success and a conflict", errs)
 	}

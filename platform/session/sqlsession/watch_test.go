@@ -161,7 +161,7 @@ func TestPostgresBrokenCommitIsNoConflict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer holder.Rollback() //nolint:errcheck // it only holds a lock
+	defer holder.Rollback()
 	if _, err := holder.Exec("SELECT 1 FROM sessions WHERE id = 'a' FOR UPDATE"); err != nil {
 		t.Fatal(err)
 	}
