@@ -114,14 +114,14 @@ func (m *Memory) Adjust(ctx context.Context, now time.Time, a Adjustment) error 
 	if _, seen := m.adjusted[id]; seen {
 		return nil
 	}
-	known := m.keys[a.Key]
-	if known == nil {
-		known = &memoryKey{name: a.Key, state: NewState(m.keep, nil)}
+	state := NewState(m.keep, nil)
+	if known := m.keys[a.Key]; known != nil {
+		state = known.state
 	}
-	if err := known.state.Adjust(at, a.Rule, a.Bucket, a.Delta); err != nil {
+	if err := state.Adjust(at, a.Rule, a.Bucket, a.Delta); err != nil {
 		return err
 	}
-	m.store(a.Key, known.state, at)
+	m.store(a.Key, state, at)
 	if len(m.adjusted) >= m.max {
 		m.forgetAdjusted(at)
 	}

@@ -61,7 +61,7 @@ func sweepFrees(s *subject, f Features) {
 		s.charge(after(at), "busy", r, 1)
 	}
 	s.adjust(noon, "id", "idle0", r, noon, 1)
-	// Two hundred hours later everything is beyond the horizon of 48 hours, also at the coarsest level.
+	// Three hundred hours later everything is beyond the horizon of 48 hours, also at the coarsest level.
 	late := after(300 * time.Hour)
 	s.charge(late, "busy", r, 1)
 	freed := 0
@@ -93,9 +93,15 @@ func cost(s *subject, f Features) {
 	}
 	const buckets = 8640
 	empty := touched("empty", after(buckets*10*time.Second))
-	for i := range buckets {
-		s.charge(after(time.Duration(i)*10*time.Second), "full", r, 1)
-	}
+	together(func(client int) {
+		for i := client; i < buckets; i += clients {
+			items := []ratelimit.Item{{Key: "full", Rule: r, N: 1}}
+			if _, err := s.Take(context.Background(), after(time.Duration(i)*10*time.Second), items, false); err != nil {
+				s.Errorf("Take: %v", err)
+				return
+			}
+		}
+	})
 	full := touched("full", after(buckets*10*time.Second))
 	s.wantCount(after(buckets*10*time.Second), "full", r, buckets+1, "the day is full")
 	if empty == 0 || full > 2*empty || full > 40 {

@@ -3,8 +3,9 @@ package sqllimit
 import "vibesdk-gcp/internal/sqldb"
 
 type statements struct {
-	lock, read, write, extend, reset           string
-	remember, idle, sweepIdle, sweep, sweepIDs string
+	lock, read, write, extend, reset string
+	remember, unremember             string
+	idle, sweepIdle, sweep, sweepIDs string
 }
 
 func statementsFor(d sqldb.Dialect) statements {
@@ -14,7 +15,8 @@ func statementsFor(d sqldb.Dialect) statements {
 		reset:  d.SQL(`DELETE FROM ratelimit_cells WHERE key = $1`),
 		remember: d.SQL(`INSERT INTO ratelimit_adjusted (key, id, expires_at) VALUES ($1, $2, $3)
 			ON CONFLICT (key, id) DO NOTHING`),
-		idle: d.SQL(`SELECT key FROM ratelimit_cells WHERE expires_at < $1 AND cell = '' LIMIT $2`),
+		unremember: d.SQL(`DELETE FROM ratelimit_adjusted WHERE key = $1 AND id = $2`),
+		idle:       d.SQL(`SELECT key FROM ratelimit_cells WHERE expires_at < $1 AND cell = '' LIMIT $2`),
 		sweepIdle: d.SQL(`DELETE FROM ratelimit_cells WHERE key IN (
 			SELECT key FROM ratelimit_cells WHERE cell = '' AND expires_at < $1 AND ` + d.In("key", "$2", "text") + `)`),
 		sweep: d.SQL(`DELETE FROM ratelimit_cells WHERE (key, cell) IN (

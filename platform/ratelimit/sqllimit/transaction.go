@@ -215,7 +215,13 @@ func (t *transaction) adjust(c *call) error {
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
 		return err
 	}
-	return t.states[a.Key].Adjust(now, a.Rule, a.Bucket, a.Delta)
+	err = t.states[a.Key].Adjust(now, a.Rule, a.Bucket, a.Delta)
+	if errors.Is(err, ratelimit.ErrInvalid) { // the transaction goes on without this adjustment
+		if _, undo := t.tx.ExecContext(t.ctx, t.b.sql.unremember, a.Key, a.ID); undo != nil {
+			return undo
+		}
+	}
+	return err
 }
 
 // reset forgets a key, also what this transaction did to it before.
