@@ -19,11 +19,14 @@ func TestEmulator(t *testing.T) {
 	}, sessiontest.Features{})
 }
 
+func TestKilledWriters(t *testing.T) {
+	t.Parallel()
+	endpoint, project := testenv.Firestore(t)
+	sessiontest.Crash(t, endpoint+"/"+project, open(t, firestoresession.Options{Endpoint: endpoint, Project: project}))
+}
+
 func open(t testing.TB, o firestoresession.Options) *firestoresession.Driver {
 	t.Helper()
-	if o.Endpoint == "" {
-		o.Endpoint, o.Project = testenv.Firestore(t)
-	}
 	d, err := firestoresession.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
