@@ -110,10 +110,11 @@ func leavingCallersHarmNobody(w *world) {
 	gone.Add(2)
 	firstCtx, firstLeaves := context.WithCancel(w.Context())
 	lateCtx, lateLeaves := context.WithCancel(w.Context())
-	left := make(chan struct{})
+	begun, left := make(chan struct{}), make(chan struct{})
 	d := &counted{Driver: w.open(), before: func(ctx context.Context, n int64) {
 		switch n {
 		case 1: // of the mutation that makes the others queue
+			close(begun)
 			queued.Wait()
 			lateLeaves()
 			<-left
@@ -139,6 +140,7 @@ func leavingCallersHarmNobody(w *world) {
 		<-ready
 	}
 	call(w.Context(), "begins", nil, func() {})
+	<-begun
 	call(firstCtx, "first", context.Canceled, gone.Done)
 	call(w.Context(), "stays", nil, func() {})
 	call(lateCtx, "late", context.Canceled, func() { close(left); gone.Done() })
