@@ -4,7 +4,22 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"vibesdk-gcp/internal/jsondoc"
 )
+
+// Payload writes the request as the payload of Import, each part byte for byte. The JSON encoder would take out their white
+// space.
+func (r ImportRequest) Payload() []byte {
+	out := fmt.Appendf(nil, `{"initialized":%t,"parts":{`, r.Initialized)
+	for i, name := range slices.Sorted(maps.Keys(r.Parts)) {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, jsondoc.Quote(string(name))...), ':'), r.Parts[name]...)
+	}
+	return append(out, "}}"...)
+}
 
 // load is Import.
 func (f *folding) load(m Mutation) error {

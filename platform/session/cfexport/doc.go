@@ -31,6 +31,8 @@
 //	cf_agents_jobs
 //	vibesdk_parked_jobs      all rows                      PartJobs: items of the queue that are parked, which the SDK has no place for
 //
+// Byte for byte is without white space around the value; JSON.stringify writes none.
+//
 // Everything else (other tables and rows, jobs whose id begins with cf:, the SDK's heartbeat, storage) goes to PartTables and comes back as it
 // was. A row that should be interpreted but cannot be is an error: left out quietly, a schedule would never fire again.
 //

@@ -1,11 +1,11 @@
 package cfexport
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"vibesdk-gcp/internal/jsondoc"
 	"vibesdk-gcp/platform/session"
@@ -110,7 +110,7 @@ func (in *reading) state(r row, _ []byte) (bool, error) {
 func (in *reading) conversation(name session.PartName) func(row, []byte) (bool, error) {
 	return func(r row, _ []byte) (bool, error) {
 		taken, err := in.part(r, rowDefault, "messages", name)
-		if taken && strings.TrimLeft(string(in.parts[name]), " \t\r\n")[0] != '[' {
+		if taken && in.parts[name][0] != '[' {
 			err = fmt.Errorf("column messages is not an array")
 		}
 		return taken, err
@@ -133,7 +133,7 @@ func (in *reading) part(r row, id, name string, part session.PartName) (bool, er
 	if in.parts[part] != nil {
 		return false, fmt.Errorf("id comes twice")
 	}
-	in.parts[part] = value
+	in.parts[part] = bytes.TrimSpace(value)
 	return true, nil
 }
 
