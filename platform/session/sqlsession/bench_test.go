@@ -3,7 +3,6 @@ package sqlsession_test
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,9 +14,7 @@ import (
 	"vibesdk-gcp/platform/session/sqlsession"
 )
 
-func BenchmarkSQLite(b *testing.B) {
-	benchmark(b, func(tb testing.TB) string { return "sqlite:" + filepath.Join(tb.TempDir(), "bench.db") })
-}
+func BenchmarkSQLite(b *testing.B) { benchmark(b, newSQLite) }
 
 func BenchmarkPostgres(b *testing.B) { benchmark(b, testenv.Postgres) }
 

@@ -12,14 +12,27 @@ import (
 	"vibesdk-gcp/schemas"
 )
 
+func newSQLite(tb testing.TB) string { return "sqlite:" + filepath.Join(tb.TempDir(), "test.db") }
+
 func TestSQLite(t *testing.T) {
 	t.Parallel()
-	run(t, func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "test.db") })
+	run(t, newSQLite)
 }
 
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	run(t, testenv.Postgres)
+}
+
+// each runs a test on an empty database of either kind.
+func each(t *testing.T, test func(t *testing.T, address string)) {
+	t.Helper()
+	for name, address := range map[string]func(testing.TB) string{"sqlite": newSQLite, "postgres": testenv.Postgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, address(t))
+		})
+	}
 }
 
 func run(t *testing.T, newAddress func(t testing.TB) string) {

@@ -3,11 +3,9 @@ package sqlsession_test
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"vibesdk-gcp/internal/sqldb"
-	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/session"
 	"vibesdk-gcp/platform/session/sessiontest"
 	"vibesdk-gcp/platform/session/sqlsession"
@@ -24,16 +22,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestCrashSQLite(t *testing.T) {
+func TestCrash(t *testing.T) {
 	t.Parallel()
-	crash(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"))
-}
-
-func TestCrashPostgres(t *testing.T) {
-	t.Parallel()
-	crash(t, testenv.Postgres(t))
-}
-
-func crash(t *testing.T, address string) {
-	sessiontest.Crash(t, address, sqlsession.New(migrated(t, address)))
+	each(t, func(t *testing.T, address string) {
+		sessiontest.Crash(t, address, sqlsession.New(migrated(t, address)))
+	})
 }

@@ -5,7 +5,8 @@
 //
 // A record is a row of `sessions` (head and ring) and one of `session_parts` for each part, so that a commit writes the
 // parts that changed and no others. Each commit gives the head a random tag, and each part that it writes one of its
-// own: an equal tag means equal bytes, also after a record was removed and begun again.
+// own: an equal tag means equal bytes, also after a record was removed and begun again. Compare-and-set compares the
+// head's tag beside its commit when the record has one.
 //
 // # Commits
 //

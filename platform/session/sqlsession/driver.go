@@ -67,8 +67,11 @@ func (d *Driver) Commit(ctx context.Context, next *session.Record) (*session.Rec
 // commitAtOnce stores a record on Postgres.
 func (d *Driver) commitAtOnce(ctx context.Context, w *write) error {
 	query := d.q.replace
-	if w.before == 0 {
+	switch {
+	case w.before == 0:
 		query = d.q.create
+	case w.drop:
+		query = d.q.replaceAndDrop
 	}
 	var written int
 	if err := d.db.W.QueryRowContext(ctx, query, w.args()...).Scan(&written); err != nil {

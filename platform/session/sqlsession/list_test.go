@@ -1,7 +1,6 @@
 package sqlsession_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +12,7 @@ import (
 // TestListUsesTheIndex keeps sweeps from reading every session, and from sorting.
 func TestListUsesTheIndex(t *testing.T) {
 	t.Parallel()
-	db := migrated(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"))
+	db := migrated(t, newSQLite(t))
 	at := time.Unix(1, 0)
 	for index, query := range map[string]session.Query{
 		"sessions_present": {After: "a", Limit: 10},

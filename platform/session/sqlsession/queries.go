@@ -17,8 +17,8 @@ const upsertPart = ` ON CONFLICT (session_id, name) DO UPDATE SET tag = excluded
 type queries struct {
 	dialect sqldb.Dialect
 	load    string
-	// create and replace are Postgres' commits: everything in one statement.
-	create, replace string
+	// create, replace and replaceAndDrop are Postgres' commits: everything in one statement.
+	create, replace, replaceAndDrop string
 	// insertHead, updateHead, putPart and dropParts are what a commit consists of on SQLite.
 	insertHead, updateHead, putPart, dropParts string
 	removeHead, removeParts, exists            string
@@ -36,6 +36,7 @@ func newQueries(dialect sqldb.Dialect) queries {
 		return fmt.Sprintf("UPDATE sessions SET %s WHERE id = $1 AND commits = %s AND (tag = %s OR %s = 0)",
 			strings.TrimSuffix(sets.String(), ", "), commits, tag, tag)
 	}
+	replaceHead := updateHead("$15", "$16::bigint")
 	return queries{
 		dialect: dialect,
 		// The parts are looked at only when the head has another tag than the caller knows.
@@ -44,8 +45,10 @@ func newQueries(dialect sqldb.Dialect) queries {
 			SELECT name, CASE WHEN ` + dialect.In("tag", "$3", "bigint") + ` THEN NULL ELSE data END,
 				0, tag, 0, FALSE, FALSE, 0, 0, 0, 0 FROM session_parts
 			WHERE session_id = $1 AND (SELECT tag FROM sessions WHERE id = $1) <> $2`),
-		create:      commitAtOnce(insertHead),
-		replace:     commitAtOnce(updateHead("$16", "$17::bigint")),
+		create:  commitAtOnce(insertHead, ""),
+		replace: commitAtOnce(replaceHead, ""),
+		replaceAndDrop: commitAtOnce(replaceHead,
+			`, gone AS (DELETE FROM session_parts p USING head WHERE p.session_id = head.id AND p.name <> ALL ($17::text[]))`),
 		insertHead:  q(insertHead),
 		updateHead:  q(updateHead("$12", "$13")),
 		putPart:     q("INSERT INTO session_parts (session_id, name, tag, data) VALUES ($1, $2, $3, $4)" + upsertPart),
@@ -57,14 +60,13 @@ func newQueries(dialect sqldb.Dialect) queries {
 	}
 }
 
-// commitAtOnce makes one statement of the write of a head, and of its parts if that hit: $12 names the parts that stay,
-// $13 to $15 hold those to be written. It returns how many heads were written.
-func commitAtOnce(head string) string {
-	return `WITH head AS (` + head + ` RETURNING id),
-		gone AS (DELETE FROM session_parts p USING head WHERE p.session_id = head.id AND p.name <> ALL ($12::text[])),
+// commitAtOnce makes one statement of the write of a head, and of its parts if that hit: $12 to $14 hold those to be
+// written. It returns how many heads were written.
+func commitAtOnce(head, drop string) string {
+	return `WITH head AS (` + head + ` RETURNING id)` + drop + `,
 		put AS (INSERT INTO session_parts (session_id, name, tag, data)
 			SELECT head.id, new.name, new.tag, new.data
-			FROM head, unnest($13::text[], $14::bigint[], $15::bytea[]) AS new (name, tag, data)` + upsertPart + `)
+			FROM head, unnest($12::text[], $13::bigint[], $14::bytea[]) AS new (name, tag, data)` + upsertPart + `)
 		SELECT count(*) FROM head`
 }
 

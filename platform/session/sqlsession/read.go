@@ -38,7 +38,7 @@ func newKnowledge(known *session.Record) knowledge {
 	if known == nil {
 		return k
 	}
-	k.tag = parseTag(known.Tag)
+	k.tag, _ = parseRecordTag(known.Tag)
 	for _, p := range known.Parts {
 		if tag := parseTag(p.Tag); tag != 0 {
 			k.partTags = append(k.partTags, tag)
@@ -51,6 +51,8 @@ func newKnowledge(known *session.Record) knowledge {
 // read makes a record of the rows of queries.load.
 func (k knowledge) read(id string, rows *sql.Rows) (*session.Record, error) {
 	var r *session.Record
+	var tag int64
+	var names []string
 	parts := map[session.PartName]session.Part{}
 	for rows.Next() {
 		var (
@@ -66,7 +68,7 @@ func (k knowledge) read(id string, rows *sql.Rows) (*session.Record, error) {
 				return k.record, rows.Err()
 			}
 			h.ID = id
-			r = &session.Record{Head: h.head(), Tag: formatTag(h.tag), Parts: parts}
+			tag, r = h.tag, &session.Record{Head: h.head(), Parts: parts}
 			if err := r.Ring.UnmarshalBinary(body); err != nil {
 				return nil, err
 			}
@@ -76,7 +78,7 @@ func (k knowledge) read(id string, rows *sql.Rows) (*session.Record, error) {
 		if !ok {
 			p = session.Part{Data: body, Tag: formatTag(h.tag)}
 		}
-		parts[name] = p
+		parts[name], names = p, append(names, string(name))
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -84,5 +86,6 @@ func (k knowledge) read(id string, rows *sql.Rows) (*session.Record, error) {
 	if r == nil {
 		return nil, session.ErrNotFound
 	}
+	r.Tag = formatRecordTag(tag, names)
 	return r, nil
 }

@@ -166,12 +166,14 @@ func (t *turns) write(ctx context.Context, tx *sql.Tx, item *waiting) error {
 		return nil
 	}
 	id := item.stored.ID
-	kept, err := sqldb.Values(sqldb.SQLite, item.kept)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.StmtContext(ctx, t.dropParts).ExecContext(ctx, id, kept); err != nil { //nolint:sqlclosecheck // as above
-		return err
+	if item.drop {
+		kept, err := sqldb.Values(sqldb.SQLite, item.kept)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.StmtContext(ctx, t.dropParts).ExecContext(ctx, id, kept); err != nil { //nolint:sqlclosecheck // as above
+			return err
+		}
 	}
 	put := tx.StmtContext(ctx, t.putPart) //nolint:sqlclosecheck // as above
 	for i, name := range item.names {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"testing"
@@ -65,8 +64,8 @@ func together(t *testing.T, d *sqlsession.Driver, db *sqldb.DB, records []*sessi
 
 func TestSQLiteCommitsOfManySessionsShareATransaction(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "test.db")
-	db := migrated(t, "sqlite:"+path)
+	db := migrated(t, newSQLite(t))
+	path := db.Path()
 	if _, err := db.W.Exec(`PRAGMA wal_autocheckpoint = 0;
 		CREATE TRIGGER refuse BEFORE INSERT ON session_parts WHEN NEW.session_id = 'refused' BEGIN SELECT RAISE(ABORT, 'no'); END`); err != nil {
 		t.Fatal(err)

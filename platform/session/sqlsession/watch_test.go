@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -71,24 +71,49 @@ func next(t *testing.T, d *sqlsession.Driver, r *session.Record) *session.Record
 // TestWatchFindsWhatNobodyNotified: the process that committed died before it could say so.
 func TestWatchFindsWhatNobodyNotified(t *testing.T) {
 	t.Parallel()
-	for name, address := range map[string]func(testing.TB) string{
-		"sqlite":   func(tb testing.TB) string { return "sqlite:" + filepath.Join(tb.TempDir(), "test.db") },
-		"postgres": testenv.Postgres,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url := address(t)
-			db, other := migrated(t, url), open(t, url)
-			d := sqlsession.New(db)
-			next(t, d, &session.Record{Head: session.Head{ID: "a"}})
-			seen := watching(t, d, "a")
-			await(t, seen, 1)
-			if _, err := other.W.Exec("UPDATE sessions SET commits = 2, tag = tag + 1"); err != nil {
-				t.Fatal(err)
+	each(t, func(t *testing.T, url string) {
+		db, other := migrated(t, url), open(t, url)
+		d := sqlsession.New(db)
+		next(t, d, &session.Record{Head: session.Head{ID: "a"}})
+		seen := watching(t, d, "a")
+		await(t, seen, 1)
+		if _, err := other.W.Exec("UPDATE sessions SET commits = 2, tag = tag + 1"); err != nil {
+			t.Fatal(err)
+		}
+		await(t, seen, 2)
+	})
+}
+
+// TestPostgresOthersHearOfCommits, by the session's id, so that watchers of other sessions need not look.
+func TestPostgresOthersHearOfCommits(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	d, other := sqlsession.New(migrated(t, url)), open(t, url)
+	heard := make(chan []string, 100)
+	defer other.SubscribeKeys("vibesdk_session", func(ids []string) { heard <- ids })()
+	wait := func(what string, is func(ids []string) bool) {
+		t.Helper()
+		deadline := time.After(time.Minute)
+		for {
+			select {
+			case ids := <-heard:
+				if is(ids) {
+					return
+				}
+			case <-deadline:
+				t.Fatalf("not heard: %s", what)
 			}
-			await(t, seen, 2)
-		})
+		}
 	}
+	wait("the beginning", func(ids []string) bool { return ids == nil })
+	id := `ü "a"/` + "'b"
+	r := next(t, d, &session.Record{Head: session.Head{ID: id}})
+	wait("a commit", func(ids []string) bool { return slices.Equal(ids, []string{id}) })
+	if err := d.Remove(t.Context(), id, r.Commit); err != nil {
+		t.Fatal(err)
+	}
+	wait("a removal", func(ids []string) bool { return slices.Equal(ids, []string{id}) })
+	eventually(t, "no goroutine is left", d.Idle)
 }
 
 // terminate breaks all connections to the database but its own.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 
 	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/session"
@@ -19,10 +20,13 @@ type write struct {
 	before, beforeTag int64
 	// head are the values of headColumns and the ring.
 	head []any
-	// kept are the names of all parts; the others below are those to be written.
-	kept, names []string
-	tags        []int64
-	data        [][]byte
+	// kept are the names of all parts. drop says that there may be others, to be removed.
+	kept []string
+	drop bool
+	// These are the parts to be written.
+	names []string
+	tags  []int64
+	data  [][]byte
 }
 
 func newWrite(next *session.Record) (*write, error) {
@@ -36,7 +40,12 @@ func newWrite(next *session.Record) (*write, error) {
 	stored.CreatedAt, stored.UpdatedAt = sqldb.Time(sqldb.Micros(next.CreatedAt)), sqldb.Time(sqldb.Micros(next.UpdatedAt))
 	stored.ExpiresAt, stored.AlarmAt = sqldb.Time(sqldb.Micros(next.ExpiresAt)), sqldb.Time(sqldb.Micros(next.AlarmAt))
 	stored.Parts = make(map[session.PartName]session.Part, len(next.Parts))
-	w := &write{stored: &stored, before: next.Commit - 1, beforeTag: parseTag(next.Tag), kept: []string{}}
+	beforeTag, beforeNames := parseRecordTag(next.Tag)
+	w := &write{stored: &stored, before: next.Commit - 1, beforeTag: beforeTag, kept: []string{}}
+	w.drop = w.before > 0 && (beforeTag == 0 || slices.ContainsFunc(beforeNames, func(name string) bool {
+		_, ok := next.Parts[session.PartName(name)]
+		return !ok
+	}))
 	for _, name := range slices.Sorted(maps.Keys(next.Parts)) {
 		p := next.Parts[name]
 		if len(p.Data) > session.MaxPart {
@@ -56,7 +65,7 @@ func newWrite(next *session.Record) (*write, error) {
 		return nil, err
 	}
 	tag := newTag()
-	stored.Tag = formatTag(tag)
+	stored.Tag = formatRecordTag(tag, w.kept)
 	w.head = []any{
 		next.ID, next.Commit, tag, next.Version, next.Initialized, next.Present, sqldb.Micros(next.CreatedAt),
 		sqldb.Micros(next.UpdatedAt), sqldb.Micros(next.ExpiresAt), sqldb.Micros(next.AlarmAt), ring,
@@ -75,9 +84,12 @@ func (w *write) size() int {
 
 // args are the arguments of Postgres' statements.
 func (w *write) args() []any {
-	args := append(slices.Clip(w.head), w.kept, w.names, w.tags, w.data)
+	args := append(slices.Clip(w.head), w.names, w.tags, w.data)
 	if w.before > 0 {
 		args = append(args, w.before, w.beforeTag)
+	}
+	if w.drop {
+		args = append(args, w.kept)
 	}
 	return args
 }
@@ -100,4 +112,15 @@ func parseTag(text string) int64 {
 		return 0
 	}
 	return tag
+}
+
+// formatRecordTag makes the tag of a record. It names the parts, so that the next commit knows whether it has any to
+// remove.
+func formatRecordTag(tag int64, names []string) string {
+	return strings.Join(append([]string{formatTag(tag)}, names...), "\n")
+}
+
+func parseRecordTag(text string) (tag int64, names []string) {
+	list := strings.Split(text, "\n")
+	return parseTag(list[0]), list[1:]
 }
