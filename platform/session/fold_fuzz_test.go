@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
 	"vibesdk-gcp/internal/jsondoc"
 )
 

@@ -68,7 +68,7 @@ func TestCloneRejected(t *testing.T) {
 		if !errors.Is(err, c.err) {
 			t.Errorf("%s: %v, want %v", name, err, c.err)
 		}
-		if c.err == ErrNotFound && !strings.Contains(err.Error(), "agent source not found") {
+		if errors.Is(c.err, ErrNotFound) && !strings.Contains(err.Error(), "agent source not found") {
 			t.Errorf("%s: %v", name, err)
 		}
 		unchanged(t, c.base, f.result())

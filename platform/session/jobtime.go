@@ -18,8 +18,11 @@ var (
 	cronSeconds = cron.NewParser(cron.Second | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 )
 
-// badCron begins the text that the agents SDK has for it.
-const badCron = "Invalid cron expression"
+// The texts that the agents SDK has for it.
+const (
+	badCron   = "Invalid cron expression"
+	cronParts = badCron + ": expected 5 or 6 elements."
+)
 
 // parseCron reads an expression of five fields, or of six with seconds first. Times are UTC.
 func parseCron(expression string) (cron.Schedule, error) {
@@ -32,7 +35,7 @@ func parseCron(expression string) (cron.Schedule, error) {
 	case 6:
 		parser = cronSeconds
 	default:
-		return nil, fmt.Errorf("%w: %s: expected 5 or 6 elements.", ErrInvalid, badCron)
+		return nil, fmt.Errorf("%w: %s", ErrInvalid, cronParts)
 	}
 	// The parser would take a time zone as a prefix, and cannot do without a field after it.
 	if strings.Contains(expression, "=") {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
 	"vibesdk-gcp/internal/jsondoc"
 	"vibesdk-gcp/platform/session"
 	"vibesdk-gcp/platform/session/cfexport"
