@@ -57,6 +57,18 @@ func own(mode string) int {
 			return 1
 		}
 		address = found
+	case "workerd":
+		tools, err := workerdOnce()
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		w := &WorkerServer{tools: tools, spec: WorkerSpec{Entry: bridgeDir + "/test/tenant.ts"}}
+		if err := w.start(); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		address = fmt.Sprintf("127.0.0.1:%d", w.port)
 	}
 	fmt.Println(address)
 	if !exit {
