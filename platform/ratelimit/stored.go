@@ -36,8 +36,8 @@ func (s *State) Horizon() int64 { return s.head.horizon }
 
 // forget drops the cells that lie beyond the horizon.
 func (s *State) forget(now int64) {
-	for id, c := range s.cells {
-		if c != nil && id.End() < now-s.head.horizon || s.head.find(id.Size) == nil {
+	for id := range s.cells {
+		if id.End() < now-s.head.horizon {
 			delete(s.cells, id)
 		}
 	}

@@ -2,6 +2,7 @@ package ratelimittest
 
 import (
 	"math"
+	"slices"
 
 	"vibesdk-gcp/platform/ratelimit"
 )
@@ -85,4 +86,27 @@ func (o oracle) remaining(key string, now int64, c ratelimit.Config) float64 {
 		left = math.Min(left, *c.DailyLimit-daily)
 	}
 	return math.Max(0, left)
+}
+
+// retryAt tries every time at which a bucket leaves a window.
+func (o oracle) retryAt(key string, now int64, r ratelimit.Rule) int64 {
+	if r.Config.Limit == 0 {
+		return ratelimit.RetryNever
+	}
+	var times []int64
+	for start := range o[key] {
+		for _, w := range r.Windows() {
+			times = append(times, start+r.Size+w.Length)
+		}
+	}
+	for day := range int64(4) {
+		times = append(times, (now/86_400_000+1+day)*86_400_000)
+	}
+	slices.Sort(times)
+	for _, at := range times {
+		if at > now && o.rejects(key, at, r.Config) == "" {
+			return at
+		}
+	}
+	panic("no time admits") // after all times every window is empty
 }

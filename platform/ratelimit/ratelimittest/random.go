@@ -3,7 +3,6 @@ package ratelimittest
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -142,34 +141,8 @@ func (h *history) compare(item ratelimit.Item, got ratelimit.Answer) {
 		h.t.Fatalf("answer for %+v at %d: got %+v, want %+v with counts %v and %v", item, h.now, got, want, main, daily)
 	}
 	if want.Exceeded != "" {
-		if at := h.retryAt(item.Key, c); got.RetryAt != at {
+		if at := h.oracle.retryAt(item.Key, h.now, item.Rule); got.RetryAt != at {
 			h.t.Fatalf("retry of %+v rejected at %d: got %d, want %d (buckets %v)", item, h.now, got.RetryAt, at, h.oracle[item.Key])
 		}
 	}
-}
-
-// retryAt tries every time at which a bucket leaves a window.
-func (h *history) retryAt(key string, c ratelimit.Config) int64 {
-	if c.Limit == 0 {
-		return ratelimit.RetryNever
-	}
-	r := h.rule(c)
-	var times []int64
-	for start := range h.oracle[key] {
-		for _, w := range r.Windows() {
-			times = append(times, start+r.Size+w.Length)
-		}
-	}
-	for day := range int64(4) {
-		times = append(times, (h.now/86_400_000+1+day)*86_400_000)
-	}
-	slices.Sort(times)
-	for _, at := range times {
-		// A time at which nothing changes is skipped: the oracle would count buckets from h.now on as well, and there are none.
-		if at > h.now && h.oracle.rejects(key, at, c) == "" {
-			return at
-		}
-	}
-	h.t.Fatalf("no time admits %+v", c)
-	return 0
 }

@@ -34,6 +34,8 @@ func Run(t *testing.T, open func(t testing.TB) ratelimit.Backend, f Features) {
 		{"take/decisions depend on the order of addition", orderOfAddition},
 		{"take/too many bucket sizes", bucketSizes},
 		{"take/a bucket size comes back", bucketSizeReturns},
+		{"retry/sums of fractions", retryFractions},
+		{"retry/negative charges", retryNegative},
 		{"concurrent/one key admits exactly its limit", concurrentKey},
 		{"concurrent/fractions admit exactly the limit", concurrentFractions},
 		{"concurrent/many keys", concurrentKeys},

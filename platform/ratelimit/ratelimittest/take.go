@@ -117,8 +117,8 @@ func bucketSizes(s *subject) {
 
 // bucketSizeReturns gives up a size and takes it again, while cells of its first life may still be stored.
 func bucketSizeReturns(s *subject) {
-	fine := rule(s, ratelimit.Config{Limit: 1e6, Period: 3600, BucketSize: 5})
-	coarse := rule(s, ratelimit.Config{Limit: 1e6, Period: 3600, BucketSize: 10})
+	fine := rule(s, ratelimit.Config{Limit: 1e6, Period: 6 * 3600, BucketSize: 5})
+	coarse := rule(s, ratelimit.Config{Limit: 1e6, Period: 6 * 3600, BucketSize: 10})
 	o, key := oracle{}, "k"
 	charge := func(at time.Duration, r ratelimit.Rule) {
 		s.charge(after(at), key, r, 1)

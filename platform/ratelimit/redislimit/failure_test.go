@@ -2,9 +2,11 @@ package redislimit_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"strings"
 	"sync"
@@ -173,6 +175,68 @@ func TestSlowRedis(t *testing.T) {
 	after := count(t, b, item(t, "platform:open:u", 1e6, 1)) + count(t, b, item(t, "platform:closed:u", 1e6, 1))
 	if after > 2 {
 		t.Errorf("%v charges were counted for two calls", after)
+	}
+}
+
+// TestCallThatLeftIsNotSent lets a call give up while it waits behind another one.
+func TestCallThatLeftIsNotSent(t *testing.T) {
+	t.Parallel()
+	s := testenv.NewRedisServer(t)
+	admin, gate := connect(t, s.URL()), newGate(t, s.Address())
+	b, i := openAt(t, "redis://"+gate.address, redislimit.Options{Timeout: patient, Conns: 1}), item(t, "k", 1e6, 1)
+	if _, err := b.Take(t.Context(), noon, []ratelimit.Item{i}, false); err != nil {
+		t.Fatal(err)
+	}
+	before := evals(t, admin)
+	gate.shut()
+	result := make(chan error, 1)
+	go func() {
+		_, err := b.Take(context.Background(), noon, []ratelimit.Item{i}, false)
+		result <- err
+	}()
+	for evals(t, admin) == before {
+		time.Sleep(time.Millisecond) // the server has not run it yet
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := b.Take(ctx, noon, []ratelimit.Item{i}, false); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the call that waited gave %v", err)
+	}
+	gate.open()
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+	if got := count(t, b, i); got != 2 {
+		t.Errorf("%v charges were counted, want 2: the third was never sent", got)
+	}
+}
+
+// TestServerClockNeverGoesBack stores a later time than the server's, as it is found after a failover.
+func TestServerClockNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	address, prefix := testenv.Redis(t)
+	b, admin := openAt(t, address, redislimit.Options{Prefix: prefix, Timeout: patient}), connect(t, address)
+	take := func() int64 {
+		answers, err := b.Take(t.Context(), time.Time{}, []ratelimit.Item{item(t, "k", 100, 1)}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answers[0].Now
+	}
+	later := take() + 3_600_000
+	name := prefix + "{k}k"
+	head, err := admin.HGet(t.Context(), name, "h").Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary.LittleEndian.PutUint64(head[9:], math.Float64bits(float64(later)))
+	if err := admin.HSet(t.Context(), name, "h", head).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := take(); got != later {
+			t.Errorf("the charge was made at %d, want %d, the latest time seen", got, later)
+		}
 	}
 }
 

@@ -299,7 +299,7 @@ local function prune(s, now)
     local size, level, i = string.match(field, '^(%d+):(%d):(%d+)$')
     if size and not s.dirty[field] then
       size, level, i = tonumber(size), tonumber(level), tonumber(i)
-      if (i + 1) * SPAN[level + 1] * size < now - s.horizon or not find(s, size) then old[#old + 1] = field end
+      if (i + 1) * SPAN[level + 1] * size < now - s.horizon then old[#old + 1] = field end
     end
   end
   for from = 1, #old, 1000 do redis.call('HDEL', s.key, unpack(old, from, min(from + 999, #old))) end
