@@ -142,7 +142,7 @@ func TestRingRefusesOtherThings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := range len(whole) {
+	for n := range whole {
 		if n == 1 {
 			continue // an empty ring
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"vibesdk-gcp/platform/session"
@@ -108,6 +109,7 @@ func countersLoseNothing(w *world) {
 					return
 				}
 				known = r
+				runtime.Gosched() // so that others come in between
 				var n int
 				if _, err := fmt.Sscan(string(r.Parts[session.PartState].Data), &n); err != nil {
 					w.Errorf("state %q: %v", r.Parts[session.PartState].Data, err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"time"
 
@@ -147,17 +148,15 @@ func everyIDIsItsOwn(w *world) {
 	}
 }
 
-// text is a JSON string of about n bytes that is told apart by its seed, and hard to compress.
+// text is a JSON string of n to n+20 bytes that is told apart by its seed, and hard to compress.
 func text(seed uint64, n int) string {
 	random := rand.New(rand.NewPCG(seed, 99))
-	var b strings.Builder
-	b.Grow(n + 20)
-	b.WriteByte('"')
-	for b.Len() < n {
-		fmt.Fprintf(&b, "%016x", random.Uint64())
+	b := make([]byte, 1, n+20)
+	b[0] = '"'
+	for len(b) < n {
+		b = strconv.AppendUint(b, random.Uint64(), 36)
 	}
-	b.WriteByte('"')
-	return b.String()
+	return string(append(b, '"'))
 }
 
 func largeRecordsComeBack(w *world) {

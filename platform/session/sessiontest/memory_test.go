@@ -23,10 +23,13 @@ type memory struct {
 	records map[string]*session.Record
 	changed chan struct{}
 	tags    int
+	// older is what was stored before each record, and loads counts, for reads that lag.
+	older map[string]*session.Record
+	loads int
 }
 
 func newMemory(broken string) *memory {
-	return &memory{broken: broken, records: map[string]*session.Record{}, changed: make(chan struct{})}
+	return &memory{broken: broken, records: map[string]*session.Record{}, older: map[string]*session.Record{}, changed: make(chan struct{})}
 }
 
 func (m *memory) Load(ctx context.Context, id string, known *session.Record) (*session.Record, error) {
@@ -36,6 +39,9 @@ func (m *memory) Load(ctx context.Context, id string, known *session.Record) (*s
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	stored, ok := m.records[m.key(id)]
+	if m.loads++; m.broken == "lags" && m.loads%3 == 0 && m.older[id] != nil {
+		stored = m.older[id]
+	}
 	switch {
 	case !ok:
 		return nil, session.ErrNotFound
@@ -105,6 +111,7 @@ func (m *memory) Commit(ctx context.Context, next *session.Record) (*session.Rec
 	if m.broken == "keeps milliseconds" {
 		r.AlarmAt = r.AlarmAt.Truncate(time.Millisecond)
 	}
+	m.older[next.ID] = stored
 	m.records[m.key(next.ID)] = &r
 	if m.broken != "misses the last commit" || next.Commit%3 > 0 {
 		m.wake()

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -13,7 +12,7 @@ import (
 )
 
 // quietLog keeps the warnings of drivers that fail on purpose out of the output.
-var quietLog = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quietLog = slog.New(slog.DiscardHandler)
 
 func (w *world) store(d session.Driver) *session.Store {
 	return session.NewStore(d, session.Options{Logger: quietLog})

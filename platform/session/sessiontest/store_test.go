@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -18,7 +17,7 @@ import (
 	"vibesdk-gcp/platform/session"
 )
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = slog.New(slog.DiscardHandler)
 
 func put(id, state string) session.Mutation {
 	return session.Mutation{ID: id, Kind: session.Put, Payload: []byte(state)}

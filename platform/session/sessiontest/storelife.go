@@ -224,8 +224,13 @@ func readersOutlastBrokenWatches(w *world) {
 	d := &brittle{Driver: w.open()}
 	r := session.NewReader(d, session.Options{Logger: quietLog})
 	w.applied(one, "s", line("1"))
+	if _, err := r.Get(w.Context(), "s"); err != nil { // what a reader has seen for one caller is news to another
+		w.Fatal(err)
+	}
 	last := int64(0)
-	for rec, err := range r.Watch(w.Context(), "s", 0) {
+	watching, stop := context.WithCancel(w.Context())
+	defer stop()
+	for rec, err := range r.Watch(watching, "s", 0) {
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -234,7 +239,8 @@ func readersOutlastBrokenWatches(w *world) {
 		}
 		last = rec.Commit
 		if last == 6 {
-			break
+			time.AfterFunc(w.f.Quiet, stop) // nothing more may come
+			continue
 		}
 		w.applied(one, "s", line(fmt.Sprint(last+1)))
 	}

@@ -197,7 +197,7 @@ func watchSeesARecordBegunAgain(w *world) {
 	one, two := w.open(), w.open()
 	r := w.commit(one, beginning("s", texts{session.PartState: `"old"`}))
 	r = w.commit(one, after(r, nil))
-	r = w.commit(one, after(r, nil))
+	w.commit(one, after(r, nil))
 	watchers := []*watcher{w.watch(one, "s", nil), w.watch(two, "s", nil)}
 	for _, x := range watchers {
 		x.commit(3)
