@@ -127,7 +127,7 @@ var linearModel = porcupine.Model{
 func historiesAreLinearizable(w *world) {
 	// Whatever may have happened at any time, or not at all, doubles what the checker looks through; with a slow driver
 	// everyone who leaves does so in the middle.
-	const clients, each, unknowns = 6, 30, 8
+	const clients, each, unknowns = 6, 30, 5
 	start := time.Now()
 	var mu sync.Mutex
 	unknown := 0
