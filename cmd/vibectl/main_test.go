@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,25 +23,7 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 // serve starts the platform in this process and returns its address.
 func serve(t *testing.T) string {
 	t.Helper()
-	c, err := app.ReadConfig(func(name string) (string, bool) {
-		v, ok := map[string]string{"LISTEN": "127.0.0.1:0", "DATA_DIR": t.TempDir(), "SANDBOXD": testenv.Program(t, "sandboxd", ""), "PATH": os.Getenv("PATH")}[name]
-		return v, ok
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := app.Start(t.Context(), c, app.AllRoles(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		if err := a.Stop(ctx); err != nil {
-			t.Errorf("Stop: %v", err)
-		}
-	})
-	return a.Addr()
+	return serveWith(t, nil, app.AllRoles()...)
 }
 
 // vibectl runs a command line and returns what it printed.
