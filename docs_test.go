@@ -25,7 +25,7 @@ func TestGuaranteesNameRealTests(t *testing.T) {
 		}
 	}
 	all := source.String()
-	names := regexp.MustCompile("`((?:eventstest/|sandboxtest/|deploymenttest/)[A-Za-z]+|(?:Test|Fuzz)[A-Za-z]+)`").FindAllStringSubmatch(string(page), -1)
+	names := regexp.MustCompile("`((?:eventstest/|sandboxtest/|deploymenttest/|sessiontest/)[A-Za-z]+|(?:Test|Fuzz)[A-Za-z]+)`").FindAllStringSubmatch(string(page), -1)
 	if len(names) < 40 {
 		t.Fatalf("found only %d names of tests", len(names))
 	}
