@@ -1,0 +1,33 @@
+package cloudflaresession
+
+import (
+	"fmt"
+
+	"vibesdk-gcp/internal/cfclient"
+	"vibesdk-gcp/platform/session"
+)
+
+// wrap says what failed, and turns the bridge's words into the port's errors. What did not come from the bridge is
+// none of them.
+func wrap(what, id string, err error) error {
+	if err == nil {
+		return nil
+	}
+	switch cfclient.Code(err) {
+	case "conflict":
+		err = fmt.Errorf("%w: %w", session.ErrConflict, err)
+	case "record_not_found":
+		err = fmt.Errorf("%w: %w", session.ErrNotFound, err)
+	case "too_large", "length_required":
+		err = fmt.Errorf("%w: %w", session.ErrTooLarge, err)
+	}
+	if id == "" {
+		return fmt.Errorf("%s sessions: %w", what, err)
+	}
+	return fmt.Errorf("%s session %q: %w", what, id, err)
+}
+
+// tooLarge refuses a record that is over a limit.
+func tooLarge(what string, size, limit int) error {
+	return fmt.Errorf("%w: %s has %d bytes, the limit is %d", session.ErrTooLarge, what, size, limit)
+}
