@@ -186,3 +186,55 @@ func TestNothingRunsOn(t *testing.T) {
 	}
 	goleak.VerifyNone(t, before)
 }
+
+// tagging gives every record that it hands out a tag and expects it back with the next commit.
+type tagging struct {
+	*memory
+	t *testing.T
+}
+
+func (d tagging) tag(r *session.Record, err error) (*session.Record, error) {
+	if err != nil {
+		return nil, err
+	}
+	tagged := *r
+	tagged.Tag = fmt.Sprint("tag of commit ", r.Commit)
+	return &tagged, nil
+}
+
+func (d tagging) Load(ctx context.Context, id string, known *session.Record) (*session.Record, error) {
+	return d.tag(d.memory.Load(ctx, id, known))
+}
+
+func (d tagging) Commit(ctx context.Context, next *session.Record) (*session.Record, error) {
+	want := ""
+	if next.Commit > 1 {
+		want = fmt.Sprint("tag of commit ", next.Commit-1)
+	}
+	if next.Tag != want {
+		d.t.Errorf("commit %d came with the tag %q, want %q", next.Commit, next.Tag, want)
+	}
+	return d.tag(d.memory.Commit(ctx, next))
+}
+
+func TestTagsTravelWithTheRecord(t *testing.T) {
+	t.Parallel()
+	d := tagging{newMemory(""), t}
+	now := time.UnixMicro(1)
+	o := session.Options{Logger: quiet, TTL: time.Hour, Now: func() time.Time { return now }}
+	cached := session.NewStore(d, o)
+	o.CacheBytes = -1
+	uncached := session.NewStore(d, o)
+	source := session.Mutation{ID: "source", Kind: session.Initialize, Payload: []byte("1")}
+	for i, s := range []*session.Store{cached, cached, uncached, uncached, cached} {
+		if _, err := s.Apply(t.Context(), "s", []session.Mutation{put(fmt.Sprint(i), "1")}); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Duration(i) * 20 * time.Minute) // at last it is expired
+	}
+	for id, m := range map[string]session.Mutation{"source": source, "copy": {ID: "copy", Kind: session.Clone, CloneOf: "source"}} {
+		if _, err := cached.Apply(t.Context(), id, []session.Mutation{m}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
