@@ -28,7 +28,7 @@
 //	other 4xx                            failed for good
 //
 // A host that is away loses no job: they fire late, with how late and, for those that recur, how many occurrences passed. After
-// [Options.Patience] a run that cannot be begun counts as failed all the same.
+// [Options.Patience] a run that cannot be begun has failed for good.
 //
 // An item of the queue that failed for good is parked in its session, with the error: it does not block the next one, people
 // see it with the session's queue, and it travels with an export. It is not published to dead-letters, because the message that
@@ -37,6 +37,6 @@
 // # Crashes
 //
 // The host is called at least once. A runner that dies leaves its claim, and the run is called again, with the same key, when
-// the claim ends: a little after [Options.Timeout]. The message comes again by itself; were it lost, the janitor's sweep publishes
+// the claim ends: a quarter after [Options.Timeout]. The message comes again by itself; were it lost, the janitor's sweep publishes
 // the run anew. Messages are only a hint: the claim decides, so any number of them calls the host once.
 package callbackrunner

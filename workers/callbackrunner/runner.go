@@ -32,7 +32,8 @@ type Options struct {
 	// Timeout is how long the host may take for one call. Defaults to 60 seconds, at most 100 seconds: the claim on the run and
 	// the subscription's deadline must outlast it.
 	Timeout time.Duration
-	// Patience is how long after its time a run that the host cannot begin is called again uncounted. Defaults to 24 hours.
+	// Patience is how long after its time a run that the host cannot begin is called again. Then it has failed for good. Defaults
+	// to 24 hours.
 	Patience time.Duration
 	// Now defaults to time.Now.
 	Now func() time.Time
@@ -45,9 +46,7 @@ type Options struct {
 }
 
 const (
-	// claimMargin is how long a claim outlasts the call: time to note the end of it, a few times over.
-	claimMargin = 15 * time.Second
-	maxTimeout  = 100 * time.Second
+	maxTimeout = 100 * time.Second
 	// maxPostpone is the longest pause before a host that is away is called again.
 	maxPostpone = 5 * time.Minute
 	// stale is the age at which a message that could do nothing is given up: by then a sweep of the janitor has published its
@@ -93,6 +92,9 @@ func New(o Options) (*Runner, error) {
 	}
 	return r, nil
 }
+
+// claimFor is how long a run is claimed: the time for the call, and a quarter more to note the end of it.
+func (r *Runner) claimFor() time.Duration { return r.o.Timeout + max(r.o.Timeout/4, time.Second) }
 
 // Close closes idle connections to the host. Call it after the last Handle returned.
 func (r *Runner) Close() error {
@@ -205,7 +207,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 		return errors.New("too little of the attempt is left for a call")
 	}
 	beforeClaim.Hit()
-	claimed, err := d.claim(ctx, "start", d.o.Timeout+claimMargin)
+	claimed, err := d.claim(ctx, "start", d.claimFor())
 	if err != nil || !claimed {
 		return err
 	}
@@ -229,8 +231,11 @@ func (d *delivery) deliver(ctx context.Context) error {
 		// This attempt was cut short, not the host's. The claim ends by itself, and the same run is called again.
 		return fmt.Errorf("call agent host: %w", context.Cause(ctx))
 	}
-	if v.err != nil && !v.begun && now.Sub(j.Due) < d.o.Patience {
-		return d.putOff(ctx, v, now.Sub(j.Due))
+	if v.err != nil && !v.begun {
+		if late := now.Sub(j.Due); late < d.o.Patience {
+			return d.putOff(ctx, v, late)
+		}
+		v.permanent = true
 	}
 	return d.finish(ctx, v)
 }
@@ -248,7 +253,7 @@ func (d *delivery) claim(ctx context.Context, what string, lasting time.Duration
 	case errors.Is(o.Err, session.ErrConflict):
 		// Whoever has it will finish it. If not, this message comes when that claim may be over.
 		d.metrics.ran(ctx, held)
-		return false, d.later(d.o.Timeout+claimMargin, "another delivery has the run")
+		return false, d.later(d.claimFor(), "another delivery has the run")
 	case errors.Is(o.Err, session.ErrNotFound):
 		d.metrics.ran(ctx, superseded)
 		return false, nil

@@ -156,8 +156,10 @@ func TestAnswersAreNotFaults(t *testing.T) {
 	if got := w.state(t, "s"); got.Version != 1 || got.Parts["state"] != "1" {
 		t.Errorf("rejected mutations left %+v", got)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for i, want := range []error{nil, session.ErrInitialized, session.ErrConflict, session.ErrConflict, session.ErrNotFound, session.ErrConflict} {
-		if o, err := w.Store.Wait(t.Context(), "s", fmt.Sprint("m", i)); err != nil || !errors.Is(o.Err, want) {
+		if o, err := w.Store.Wait(ctx, "s", fmt.Sprint("m", i)); err != nil || !errors.Is(o.Err, want) {
 			t.Errorf("m%d: %v, %v, want %v", i, o.Err, err, want)
 		}
 	}
