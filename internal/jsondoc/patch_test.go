@@ -113,15 +113,18 @@ func TestDepth(t *testing.T) {
 		t.Errorf("one level more: %v", err)
 	}
 	down := strings.Repeat("/0", MaxDepth-1)
-	almost := strings.Repeat("[", MaxDepth-1) + strings.Repeat("]", MaxDepth-1)
+	nested := `{"a":` + strings.Repeat("[", MaxDepth-1) + strings.Repeat("]", MaxDepth-1) + `,"b":{"c":{}}}`
+	d := mustNew(t, nested)
+	if err := d.Patch([]byte(`[{"op":"move","from":"/a","path":"/b/c/d"}]`)); !errors.Is(err, ErrDepth) {
+		t.Errorf("move further down: %v", err)
+	}
+	d.Rollback()
+	checkText(t, d, nested)
 	for name, change := range map[string]func(*Doc) error{
 		"append":  func(d *Doc) error { return d.Append(down, []byte("[]")) },
 		"add":     func(d *Doc) error { return d.Patch([]byte(`[{"op":"add","path":"` + down + `/-","value":[]}]`)) },
 		"replace": func(d *Doc) error { return d.Patch([]byte(`[{"op":"replace","path":"` + down + `","value":[[]]}]`)) },
 		"copy":    func(d *Doc) error { return d.Patch([]byte(`[{"op":"copy","from":"","path":"/-"}]`)) },
-		"move": func(d *Doc) error {
-			return d.Patch([]byte(`[{"op":"add","path":"","value":{"a":` + almost + `,"b":{"c":{}}}},{"op":"move","from":"/a","path":"/b/c/d"}]`))
-		},
 	} {
 		d := mustNew(t, deep)
 		if err := change(d); !errors.Is(err, ErrDepth) {
@@ -130,7 +133,7 @@ func TestDepth(t *testing.T) {
 		d.Rollback()
 		checkText(t, d, deep)
 	}
-	d := mustNew(t, deep)
+	d = mustNew(t, deep)
 	if err := d.Append(down, []byte("1")); err != nil {
 		t.Errorf("a scalar nests nothing: %v", err)
 	}

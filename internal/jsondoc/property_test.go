@@ -105,7 +105,10 @@ func FuzzChangesAddUp(f *testing.F) { f.Fuzz(rapid.MakeFuzz(changesAddUp)) }
 
 func changesAddUp(t *rapid.T) {
 	text := texts(4, true).Draw(t, "doc")
-	d := mustNew2(t, text)
+	if rapid.Bool().Draw(t, "wide") {
+		text = wideTexts.Draw(t, "doc")
+	}
+	d, committed := mustNew2(t, text), text
 	for range rapid.IntRange(1, 12).Draw(t, "steps") {
 		var change func(*Doc) error
 		switch rapid.IntRange(0, 2).Draw(t, "kind") {
@@ -126,23 +129,39 @@ func changesAddUp(t *rapid.T) {
 		}
 		if err != nil {
 			d.Rollback()
+			text = committed
 		} else {
 			next := fresh.Bytes()
 			if Check(next) != nil || len(next) != fresh.Len() {
 				t.Fatalf("%s became %s (Len %d)", text, next, fresh.Len())
 			}
-			if rapid.IntRange(0, 3).Draw(t, "regret") == 0 {
-				d.Rollback()
-			} else {
-				d.Commit()
-				text = string(next)
-			}
+			text = string(next)
 		}
 		if got := string(d.Bytes()); got != text || d.Len() != len(text) {
 			t.Fatalf("got  %s (Len %d)\nwant %s", got, d.Len(), text)
 		}
+		switch rapid.IntRange(0, 3).Draw(t, "then") {
+		case 0:
+			d.Rollback()
+			text = committed
+		case 1:
+			d.Commit()
+			committed = text
+		}
 	}
 }
+
+// wideTexts draws objects that get an index, some with twins, with arrays for the patches to work on.
+var wideTexts = rapid.Custom(func(t *rapid.T) string {
+	members := []string{}
+	for i, key := range rapid.Permutation(keys).Draw(t, "keys") {
+		members = append(members, string(Quote(key))+":"+rapid.SampledFrom([]string{"1", "[]", "[1,2]", `{"a":{}}`}).Draw(t, "value"))
+		if i < 3 && rapid.Bool().Draw(t, "twin") {
+			members = append(members, `"a":"twin"`, `"\u0062":[3]`)
+		}
+	}
+	return "{" + strings.Join(members, ",") + "}"
+})
 
 func mustNew2(t *rapid.T, text string) *Doc {
 	d, err := New([]byte(text))
@@ -306,7 +325,7 @@ func TestNumbersByValue(t *testing.T) {
 }
 
 func FuzzCheck(f *testing.F) {
-	for _, seed := range []string{`{"a":[1,-0.5e+7,"\u00e9\n",true,false,null]}`, `01`, `1.`, `-`, `"\x"`, "\"\x01\"", `[1,]`, `{"a"}`, ` [ ] `, "\"\xff\"", `{"a":1}}`, `truex`, `1e`} {
+	for _, seed := range []string{`{"a":[1,-0.5e+7,"\u00e9\n",true,false,null]}`, `01`, `1.`, `-`, `"\x"`, "\"\x01\"", `[1,]`, `{"a"}`, ` [ ] `, "\"\xff\"", `{"a":1}}`, `truex`, `1e`, `"\u00e"`, `"\u00eg"`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -334,7 +353,7 @@ func FuzzCheck(f *testing.F) {
 }
 
 func FuzzQuote(f *testing.F) {
-	f.Add("a\"\\\n\x00\u2028\xed\xa0\x80\xff😀")
+	f.Add("a\"\\\n\x00\x7f\u2028\xed\xa0\x80\xff😀")
 	f.Fuzz(func(t *testing.T, s string) {
 		quoted := Quote(s)
 		if !json.Valid(quoted) || !utf8.Valid(quoted) {

@@ -139,7 +139,7 @@ func (f *folding) expect(m Mutation) error {
 // appear makes the session present.
 func (f *folding) appear() {
 	if !f.head.Present {
-		f.head.Present, f.head.Initialized, f.head.CreatedAt = true, false, f.now
+		f.head.Present, f.head.CreatedAt = true, f.now
 	}
 }
 
@@ -180,7 +180,7 @@ func (f *folding) edit(m Mutation) error {
 	if m.Kind == Put || p == nil && m.Kind == Merge {
 		f.put(name, []byte("null"))
 	} else if p == nil {
-		if m.Kind != Append || m.Path != "" || rule.begins == "" {
+		if m.Kind != Append || rule.begins == "" {
 			return fmt.Errorf("%w: there is no part %s", ErrNotFound, name)
 		}
 		f.put(name, []byte(rule.begins))

@@ -269,6 +269,105 @@ func TestIDs(t *testing.T) {
 	}
 }
 
+// TestRenewedInPlace: what is given again under its id is another run in the old place.
+func TestRenewedInPlace(t *testing.T) {
+	d := newDesk(t)
+	d.do(Enqueue, `{"id":"q","callback":"a\\b"}`)
+	d.do(Enqueue, `{"id":"r","callback":"a\\\\b"}`)
+	made := d.now
+	if one, two := d.job("q").Callback, d.job("r").Callback; one != `a\b` || two != `a\\b` {
+		t.Errorf("callbacks are %s and %s", one, two)
+	}
+	if ref := d.do(Dequeue, `{"callback":"a\\b"}`); ref != "1" {
+		t.Errorf("callbacks that look alike: %s removed", ref)
+	}
+	d.now = d.now.Add(time.Hour)
+	d.do(Enqueue, `{"id":"r","callback":"c"}`)
+	if j := d.job("r"); !j.CreatedAt.Equal(made) || !j.Due.Equal(made) || j.Run != 2 {
+		t.Errorf("%+v", j)
+	}
+	// The same mutation again, long after: the schedule that it made stays as it is.
+	d.n = 100
+	id := d.do(Schedule, `{"callback":"c","delaySeconds":60}`)
+	due := d.job(id).Due
+	d.n, d.now = 100, d.now.Add(time.Hour)
+	if again := d.do(Schedule, `{"callback":"c","delaySeconds":60}`); again != id || !d.job(id).Due.Equal(due) {
+		t.Errorf("%s became %s, due %s became %s", id, again, due, d.job(id).Due)
+	}
+}
+
+// TestLateFinish: the end of an earlier run is not that of the present one, also when the same holder has it.
+func TestLateFinish(t *testing.T) {
+	d := newDesk(t)
+	d.do(Enqueue, `{"id":"q","callback":"c"}`)
+	if ref := d.run("q", "x"); ref != FinishRetry {
+		t.Fatal(ref)
+	}
+	d.do(StartJob, StartRequest{ID: "q", Run: 2, Holder: "h", Until: d.now.Add(time.Minute)})
+	if ref := d.do(FinishJob, FinishRequest{ID: "q", Run: 1, Holder: "h"}); ref != FinishDropped {
+		t.Error(ref)
+	}
+	if d.job("q").Holder != "h" {
+		t.Error("the claim is gone")
+	}
+}
+
+// TestMissedOnce: occurrences that passed while a cron job waited for another attempt are missed too; an interval counts once,
+// however often its run is claimed.
+func TestMissedOnce(t *testing.T) {
+	d := newDesk(t)
+	d.do(Schedule, `{"id":"c","callback":"c","cron":"* * * * * *","retry":{"maxAttempts":2,"baseDelayMs":60000,"maxDelayMs":60000}}`)
+	first := d.job("c").Due
+	d.now = first
+	d.run("c", "x")
+	d.now = d.job("c").Due
+	d.run("c", "")
+	want := int64(d.job("c").Due.Sub(first)/time.Second) - 1
+	if got := d.job("c").Missed; got != want || want < 1 {
+		t.Errorf("missed %d, want %d", got, want)
+	}
+	d.do(Schedule, `{"id":"i","callback":"i","intervalSeconds":10}`)
+	d.now = d.now.Add(time.Minute)
+	for _, holder := range []string{"one", "two"} {
+		d.do(StartJob, StartRequest{ID: "i", Run: 1, Holder: holder, Until: d.now.Add(time.Second)})
+		d.now = d.now.Add(time.Hour)
+	}
+	if got := d.job("i").Missed; got != 5 {
+		t.Errorf("missed %d", got)
+	}
+}
+
+// TestJobListRollback: each change of the list can be taken back, in the middle of others.
+func TestJobListRollback(t *testing.T) {
+	entry := func(id, callback string) *jobEntry {
+		e, err := newEntry(Job{ID: id, Type: JobQueue, Callback: callback, Due: foldTime, CreatedAt: foldTime, Run: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	l := &jobList{byID: map[string]*jobEntry{}}
+	for _, id := range []string{"a", "b", "c"} {
+		if err := l.add(entry(id, "x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Commit()
+	before, n := string(l.Bytes()), l.Len()
+	l.replace(entry("b", "longer"))
+	l.remove(func(e *jobEntry) bool { return e.id != "c" })
+	if err := l.add(entry("d", "x")); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(l.Bytes()); got != l.Len() {
+		t.Errorf("%d bytes, Len is %d", got, l.Len())
+	}
+	l.Rollback()
+	if got := string(l.Bytes()); got != before || l.Len() != n || len(l.byID) != 3 || l.byID["b"].callback != "x" {
+		t.Errorf("got  %s\nwant %s", got, before)
+	}
+}
+
 // TestQueue: one at a time and in order; what failed for good is kept and no longer in the way.
 func TestQueue(t *testing.T) {
 	d := newDesk(t)
@@ -350,7 +449,7 @@ func TestQueue(t *testing.T) {
 	if !d.job("q1").Parked || d.ids() != "q2" {
 		t.Errorf("after parking, ready are %s", d.ids())
 	}
-	if _, err := d.try(StartJob, StartRequest{ID: "q1", Run: d.job("q1").Run, Holder: "h", Until: d.now.Add(time.Minute)}); !errors.Is(err, ErrConflict) {
+	if _, err := d.try(StartJob, StartRequest{ID: "q1", Run: d.job("q1").Run, Holder: "h", Until: d.now.Add(time.Minute)}); !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "parked") {
 		t.Errorf("a parked item was claimed: %v", err)
 	}
 	// A failure that no retry mends.
