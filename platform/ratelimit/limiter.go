@@ -44,6 +44,9 @@ type Charge struct {
 	Limit, Identifier string
 	// N is the cost, 0 to charge nothing but a decision; it may be negative.
 	N float64
+	// Config, when set, counts instead of the configuration of that name, and the name need not be configured. Counts are kept by
+	// name and identifier, whatever the configuration.
+	Config *Config
 }
 
 // New returns a Limiter over a backend, which stays the caller's to close. ErrInvalid names the faulty limit and field.
@@ -111,17 +114,23 @@ func Admitted(results []Result) bool {
 
 // Remaining is what a limit still admits, at least 0; the burst window has no part in it. Errors are those of Take.
 func (l *Limiter) Remaining(ctx context.Context, limit, identifier string) (float64, error) {
-	t, _, err := l.take(ctx, []Charge{{Limit: limit, Identifier: identifier}}, true)
+	return l.RemainingOf(ctx, Charge{Limit: limit, Identifier: identifier})
+}
+
+// RemainingOf is Remaining under the configuration of a charge, whose N does not matter.
+func (l *Limiter) RemainingOf(ctx context.Context, c Charge) (float64, error) {
+	c.N = 0
+	t, _, err := l.take(ctx, []Charge{c}, true)
 	if err != nil {
 		return 0, err
 	}
 	return t.items[0].Rule.Remaining(t.answers[0]), nil
 }
 
-// Reset forgets what was charged to a limit for exactly this identifier.
+// Reset forgets what was charged to a limit for exactly this identifier. The limit need not be configured.
 func (l *Limiter) Reset(ctx context.Context, limit, identifier string) error {
-	if _, ok := l.limits[limit]; !ok {
-		return fmt.Errorf("%w: %q", ErrUnknownLimit, limit)
+	if !limitName.MatchString(limit) {
+		return errLimitName
 	}
 	key := Key(limit, identifier)
 	if err := ValidateKey(key); err != nil {
@@ -198,9 +207,9 @@ func (l *Limiter) items(charges []Charge) (items []Item, open bool, err error) {
 	open = true
 	items = make([]Item, len(charges))
 	for i, c := range charges {
-		limit, ok := l.limits[c.Limit]
-		if !ok {
-			return nil, false, fmt.Errorf("%w: %q", ErrUnknownLimit, c.Limit)
+		limit, err := l.limit(c.Limit, c.Config)
+		if err != nil {
+			return nil, false, err
 		}
 		if c.Identifier == "" {
 			return nil, false, fmt.Errorf("%w: identifier is empty", ErrInvalid)
@@ -209,6 +218,34 @@ func (l *Limiter) items(charges []Charge) (items []Item, open bool, err error) {
 		open = open && limit.open
 	}
 	return items, open, nil
+}
+
+// limit finds a limit by name, or makes one from the configuration given with a charge.
+func (l *Limiter) limit(name string, given *Config) (named, error) {
+	limit, ok := l.limits[name]
+	switch {
+	case given == nil && !ok:
+		return named{}, fmt.Errorf("%w: %q", ErrUnknownLimit, name)
+	case given == nil:
+		return limit, nil
+	case !limitName.MatchString(name):
+		return named{}, errLimitName
+	}
+	rule, err := given.Rule()
+	return named{rule: rule, open: !ok || limit.open}, err
+}
+
+// Limits returns the configured limits by name. The map is the caller's.
+func (l *Limiter) Limits() map[string]Limit {
+	limits := make(map[string]Limit, len(l.limits))
+	for name, limit := range l.limits {
+		onFailure := Closed
+		if limit.open {
+			onFailure = Open
+		}
+		limits[name] = Limit{Config: limit.rule.Config, OnFailure: onFailure}
+	}
+	return limits
 }
 
 func unavailable(err error) error {

@@ -271,8 +271,8 @@ func TestLimiterRefuses(t *testing.T) {
 	if _, err := l.Take(t.Context()); !errors.Is(err, ratelimit.ErrInvalid) {
 		t.Errorf("no charge: %v", err)
 	}
-	if err := l.Reset(t.Context(), "nothing", "u"); !errors.Is(err, ratelimit.ErrUnknownLimit) {
-		t.Errorf("Reset of an unknown limit: %v", err)
+	if err := l.Reset(t.Context(), "no name", "u"); !errors.Is(err, ratelimit.ErrInvalid) {
+		t.Errorf("Reset of what cannot be a limit: %v", err)
 	}
 	if _, err := ratelimit.New(openMemory(t), ratelimit.Options{Deadline: time.Microsecond}); !errors.Is(err, ratelimit.ErrInvalid) {
 		t.Errorf("a deadline of 1µs: %v", err)
@@ -356,5 +356,36 @@ func TestDecisionsAreCounted(t *testing.T) {
 	want := map[string]int64{"loose admitted": 3, "loose rejected": 1, "loose guard_admitted": 3, "loose guard_rejected": 2, "strict closed": 1}
 	if fmt.Sprint(counts) != fmt.Sprint(want) {
 		t.Errorf("counted %v, want %v", counts, want)
+	}
+}
+
+func TestChargesBringTheirConfiguration(t *testing.T) {
+	t.Parallel()
+	now := start
+	l, _ := newLimiter(t, ratelimit.Options{Now: func() time.Time { return now }})
+	given := ratelimit.Charge{Limit: "notConfigured", Identifier: "u", N: 1, Config: &ratelimit.Config{Limit: 2, Period: 60}}
+	reservation, results, err := l.Reserve(t.Context(), "", given)
+	if err != nil || !ratelimit.Admitted(results) || results[0].RemainingLimit != 1 {
+		t.Fatalf("first: %+v, %v", results, err)
+	}
+	if err := l.Settle(t.Context(), reservation, 2); err != nil {
+		t.Fatal(err)
+	}
+	if results, err = l.Take(t.Context(), given); err != nil || ratelimit.Admitted(results) {
+		t.Errorf("after 2 of 2: %+v, %v", results, err)
+	}
+	given.Config = &ratelimit.Config{Limit: 5, Period: 60}
+	if left, err := l.RemainingOf(t.Context(), given); err != nil || left != 3 {
+		t.Errorf("under another configuration of the same name %v remain, %v; want 3", left, err)
+	}
+	if err := l.Reset(t.Context(), "notConfigured", "u"); err != nil {
+		t.Error(err)
+	}
+	if left, err := l.RemainingOf(t.Context(), given); err != nil || left != 5 {
+		t.Errorf("after a reset %v remain, %v; want 5", left, err)
+	}
+	given.Config = &ratelimit.Config{Limit: 5}
+	if _, err := l.Take(t.Context(), given); !errors.Is(err, ratelimit.ErrInvalid) || !strings.Contains(err.Error(), "period") {
+		t.Errorf("without a period: %v", err)
 	}
 }

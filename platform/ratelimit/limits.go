@@ -84,6 +84,8 @@ func Override(base map[string]Limit, file []byte) (map[string]Limit, error) {
 	return merged, nil
 }
 
+var errLimitName = fmt.Errorf("%w: name of a limit must be a letter and at most 63 letters, digits, hyphens and underscores", ErrInvalid)
+
 // named is a limit ready for use.
 type named struct {
 	rule Rule
@@ -96,7 +98,7 @@ func rules(limits map[string]Limit) (map[string]named, error) {
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
 		limit := limits[name]
 		if !limitName.MatchString(name) {
-			return nil, fmt.Errorf("%w: name of a limit must be a letter and at most 63 letters, digits, hyphens and underscores", ErrInvalid)
+			return nil, errLimitName
 		}
 		rule, err := limit.Rule()
 		if err != nil {

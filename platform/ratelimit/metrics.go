@@ -12,7 +12,8 @@ import (
 
 const scope = "vibesdk-gcp/platform/ratelimit"
 
-// metrics are the instruments of a Limiter. Their labels are closed sets: limit is a configured name, outcome one of a few words.
+// metrics are the instruments of a Limiter. Their labels are closed sets: limit is a configured name or `given` for a charge with its own
+// configuration, outcome one of a few words.
 //
 //	ratelimit.decisions  {charge}  limit, outcome: admitted, rejected, guard_admitted, guard_rejected, closed
 //	ratelimit.wait       s         one call to the backend
@@ -51,7 +52,11 @@ func (m *metrics) decided(ctx context.Context, charges []Charge, results []Resul
 
 func (m *metrics) counted(ctx context.Context, charges []Charge, outcome string) {
 	for _, c := range charges {
+		limit := c.Limit
+		if c.Config != nil {
+			limit = "given"
+		}
 		m.decisions.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(
-			attribute.String("limit", c.Limit), attribute.String("outcome", outcome))))
+			attribute.String("limit", limit), attribute.String("outcome", outcome))))
 	}
 }

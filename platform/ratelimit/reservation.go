@@ -27,6 +27,8 @@ type Reserved struct {
 	// Bucket and Size, in milliseconds, name the bucket that holds it.
 	Bucket int64 `json:"bucket"`
 	Size   int64 `json:"size"`
+	// Config is that of the charge, if it had its own.
+	Config *Config `json:"config,omitempty"`
 }
 
 // Reserve is Take for charges that will be settled. An empty id is replaced by a random one. When something rejects,
@@ -46,7 +48,7 @@ func (l *Limiter) Reserve(ctx context.Context, id string, charges ...Charge) (Re
 	for i, item := range t.items {
 		r.Charges = append(r.Charges, Reserved{
 			Limit: charges[i].Limit, Identifier: charges[i].Identifier, N: item.N,
-			Bucket: item.Rule.Bucket(t.answers[i].Now), Size: item.Rule.Size,
+			Bucket: item.Rule.Bucket(t.answers[i].Now), Size: item.Rule.Size, Config: charges[i].Config,
 		})
 	}
 	return r, results, nil
@@ -70,10 +72,10 @@ func (l *Limiter) Settle(ctx context.Context, r Reservation, actual float64) err
 func (l *Limiter) Refund(ctx context.Context, r Reservation) error { return l.Settle(ctx, r, 0) }
 
 func (l *Limiter) settle(ctx context.Context, r Reservation, c Reserved, actual float64) error {
-	limit, ok := l.limits[c.Limit]
+	limit, err := l.limit(c.Limit, c.Config)
 	switch {
-	case !ok:
-		return fmt.Errorf("%w: %q", ErrUnknownLimit, c.Limit)
+	case err != nil:
+		return err
 	case c.Size != limit.rule.Size || c.Bucket < 0:
 		return fmt.Errorf("%w: the reservation's bucket is none of limit %s", ErrInvalid, c.Limit)
 	case r.ID == "" || len(r.ID) > MaxReservationID:
@@ -88,7 +90,7 @@ func (l *Limiter) settle(ctx context.Context, r Reservation, c Reserved, actual 
 	}
 	within, cancel := context.WithTimeout(ctx, l.deadline)
 	defer cancel()
-	err := l.backend.Adjust(within, l.now(), a)
+	err = l.backend.Adjust(within, l.now(), a)
 	if err == nil || ctx.Err() != nil || errors.Is(err, ErrInvalid) {
 		return err
 	}
