@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/platform/ratelimit"
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/platform/session"
 	"vibesdk-gcp/schemas"
@@ -68,6 +69,10 @@ var statuses = []struct {
 	{session.ErrIDReused, http.StatusUnprocessableEntity, "id-reused"},
 	{session.ErrInvalid, http.StatusUnprocessableEntity, "rejected"},
 	{session.ErrTooLarge, http.StatusRequestEntityTooLarge, "too-large"},
+	{ratelimit.ErrUnknownLimit, http.StatusNotFound, "not-found"},
+	{ratelimit.ErrInvalid, http.StatusBadRequest, "invalid"},
+	{ratelimit.ErrApart, http.StatusConflict, "apart"},
+	{ratelimit.ErrUnavailable, http.StatusServiceUnavailable, "unavailable"},
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout"},
 }
 
@@ -108,6 +113,10 @@ func problemOf(err error) Problem {
 func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // nobody is listening
+	}
+	if no, ok := errors.AsType[*limitRejection](err); ok {
+		no.answer(w)
+		return
 	}
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError {

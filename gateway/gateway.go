@@ -14,6 +14,7 @@ import (
 	"gocloud.dev/blob"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/platform/ratelimit"
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/platform/session"
 )
@@ -39,6 +40,10 @@ type Options struct {
 	Runtime Runtime
 	// Sessions reads sessions: a gateway cannot write them.
 	Sessions *session.Reader
+	// Limits decides what callers may use. Nil means that there are no limits to ask.
+	Limits *ratelimit.Limiter
+	// LimitCalls charges each call to this API to the limit apiRateLimit of its caller.
+	LimitCalls bool
 	// Sources is where uploaded archives and large payloads go, and SourcesURL the address that workers know it by, without a slash at
 	// the end: file:///… or gs://bucket.
 	Sources    *blob.Bucket

@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"net"
 	"net/http"
 	"strings"
@@ -18,6 +19,12 @@ func (g *Gateway) guard(next http.Handler) http.Handler {
 		if err := g.admit(r, crossOrigin); err != nil {
 			g.fail(w, r, err)
 			return
+		}
+		if !probe(r) {
+			if err := g.limitCalls(r.Context(), w.Header(), caller(r)); err != nil {
+				g.fail(w, r, err)
+				return
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -36,10 +43,27 @@ func (g *Gateway) admit(r *http.Request, crossOrigin *http.CrossOriginProtection
 	if (site != "" && site != "same-origin" && site != "none") || crossOrigin.Check(r) != nil {
 		return &httpError{http.StatusForbidden, "cross-origin", "a page of another origin may not call this API"}
 	}
-	if len(g.apiKey) > 0 && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" && !g.authorized(r) {
+	if len(g.apiKey) > 0 && !probe(r) && !g.authorized(r) {
 		return &httpError{http.StatusUnauthorized, "unauthorized", "the call needs a valid API key: Authorization: Bearer …"}
 	}
 	return nil
+}
+
+// probe reports whether a request asks for nothing but health, as those do that watch the server.
+func probe(r *http.Request) bool { return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" }
+
+// caller names who calls, as rate limits know them: by a digest of the key, or by address. Only the address of the connection counts:
+// anybody can write a header.
+func caller(r *http.Request) string {
+	if _, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok {
+		sum := sha256.Sum256([]byte(token))
+		return "token:" + hex.EncodeToString(sum[:8])
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = "unknown"
+	}
+	return "ip:" + host
 }
 
 func (g *Gateway) authorized(r *http.Request) bool {

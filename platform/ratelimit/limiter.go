@@ -235,6 +235,15 @@ func (l *Limiter) limit(name string, given *Config) (named, error) {
 	return named{rule: rule, open: !ok || limit.open}, err
 }
 
+// ConfigOf returns what a charge is counted under, and false when its limit is not configured and brings nothing.
+func (l *Limiter) ConfigOf(c Charge) (Config, bool) {
+	if c.Config != nil {
+		return *c.Config, true
+	}
+	limit, ok := l.limits[c.Limit]
+	return limit.rule.Config, ok
+}
+
 // Limits returns the configured limits by name. The map is the caller's.
 func (l *Limiter) Limits() map[string]Limit {
 	limits := make(map[string]Limit, len(l.limits))

@@ -1,0 +1,126 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"unicode"
+	"unicode/utf8"
+
+	"vibesdk-gcp/platform/ratelimit"
+)
+
+// maxLimitBody bounds the body of a call about limits: MaxItems charges with keys and configurations fit well.
+const maxLimitBody = 64 << 10
+
+// limitRequest is the body of every call about limits; each method uses some of the fields.
+type limitRequest struct {
+	// N is the cost; absent means 1.
+	N *float64 `json:"n"`
+	// Config counts instead of the configured one.
+	Config *ratelimit.Config `json:"config"`
+	// Charges are for several at once.
+	Charges []limitCharge `json:"charges"`
+	// Reserve returns a reservation to be settled, under ReservationID when that is given.
+	Reserve       bool   `json:"reserve"`
+	ReservationID string `json:"reservationId"`
+	// Reservation and Actual are for a settlement.
+	Reservation *ratelimit.Reservation `json:"reservation"`
+	Actual      *float64               `json:"actual"`
+}
+
+type limitCharge struct {
+	Limit      string            `json:"limit"`
+	Identifier string            `json:"identifier"`
+	N          *float64          `json:"n"`
+	Config     *ratelimit.Config `json:"config"`
+}
+
+// readLimitRequest reads a body, which may be empty.
+func readLimitRequest(w http.ResponseWriter, r *http.Request) (limitRequest, error) {
+	var request limitRequest
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxLimitBody))
+	if err != nil {
+		return request, readError(err)
+	}
+	return request, decodeLimitRequest(body, &request)
+}
+
+func decodeLimitRequest(body []byte, into *limitRequest) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(into)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		return invalid(wrong.Field, "must be a %s in range", kindName(wrong.Type.String()))
+	}
+	if err == nil && dec.More() {
+		err = errors.New("more than one value")
+	}
+	if err != nil {
+		return badRequest("the body must be a JSON object like {\"n\":1}: " + err.Error())
+	}
+	return nil
+}
+
+// kindName words a Go type for people who send JSON.
+func kindName(goType string) string {
+	switch goType {
+	case "float64", "int64":
+		return "number"
+	case "bool":
+		return "boolean"
+	case "string":
+		return "string"
+	}
+	return "value of its kind"
+}
+
+func (b limitRequest) charge(limit, identifier string) (ratelimit.Charge, error) {
+	if len(b.Charges) > 0 {
+		return ratelimit.Charge{}, invalid("charges", "are for POST /v1/limits:increment and :check")
+	}
+	return limitCharge{limit, identifier, b.N, b.Config}.charge("")
+}
+
+func (b limitRequest) charges() ([]ratelimit.Charge, error) {
+	switch {
+	case b.N != nil || b.Config != nil:
+		return nil, invalid("charges", "hold n and config here, each its own")
+	case len(b.Charges) == 0 || len(b.Charges) > ratelimit.MaxItems:
+		return nil, invalid("charges", "must be 1 to %d", ratelimit.MaxItems)
+	}
+	charges := make([]ratelimit.Charge, len(b.Charges))
+	for i, c := range b.Charges {
+		var err error
+		if charges[i], err = c.charge(fmt.Sprintf("charges[%d].", i)); err != nil {
+			return nil, err
+		}
+	}
+	return charges, nil
+}
+
+// charge checks what the port would refuse without a name for the field.
+func (c limitCharge) charge(prefix string) (ratelimit.Charge, error) {
+	charge := ratelimit.Charge{Limit: c.Limit, Identifier: c.Identifier, N: 1, Config: c.Config}
+	if c.N != nil {
+		charge.N = *c.N
+	}
+	most := ratelimit.MaxKey - len(ratelimit.Key(c.Limit, ""))
+	switch {
+	case c.Limit == "":
+		return charge, invalid(prefix+"limit", "is required")
+	case c.Identifier == "":
+		return charge, invalid(prefix+"identifier", "is required")
+	case len(c.Identifier) > most:
+		return charge, invalid(prefix+"identifier", "is %d bytes long, the limit is %d", len(c.Identifier), most)
+	case !utf8.ValidString(c.Identifier) || bytes.ContainsFunc([]byte(c.Identifier), unicode.IsControl):
+		return charge, invalid(prefix+"identifier", "must be UTF-8 text without control characters")
+	}
+	return charge, nil
+}

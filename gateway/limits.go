@@ -1,0 +1,193 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+
+	"vibesdk-gcp/platform/ratelimit"
+)
+
+// LimitResult answers a charge, in the words of the original's rate limiter.
+type LimitResult struct {
+	ratelimit.Result
+	Limit      string `json:"limit"`
+	Identifier string `json:"identifier"`
+	// RetryAfterSeconds is how long until the same charge would be admitted if nothing else were charged. Absent when it was
+	// admitted, and when no waiting helps.
+	RetryAfterSeconds float64 `json:"retryAfterSeconds,omitempty"`
+	// Degraded says that the backend was down and a guard of this process decided.
+	Degraded bool `json:"degraded,omitempty"`
+}
+
+// LimitResults answers several charges, in their order. Either all were charged or none.
+type LimitResults struct {
+	Success bool          `json:"success"`
+	Results []LimitResult `json:"results"`
+	// Reservation is set when the charges are to be settled.
+	Reservation *ratelimit.Reservation `json:"reservation,omitempty"`
+}
+
+// LimitRemaining answers what a limit still admits.
+type LimitRemaining struct {
+	RemainingLimit float64 `json:"remainingLimit"`
+}
+
+func (g *Gateway) limiter() (*ratelimit.Limiter, error) {
+	if g.Limits == nil {
+		return nil, &httpError{http.StatusNotImplemented, "no-limits", "this server has no rate limits"}
+	}
+	return g.Limits, nil
+}
+
+// listLimits answers the configured limits by name.
+func (g *Gateway) listLimits(w http.ResponseWriter, _ *http.Request) error {
+	limiter, err := g.limiter()
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"limits": limiter.Limits()})
+	return nil
+}
+
+// actOnLimit answers the custom methods of one limit and identifier.
+func (g *Gateway) actOnLimit(w http.ResponseWriter, r *http.Request) error {
+	limiter, err := g.limiter()
+	if err != nil {
+		return err
+	}
+	identifier, action := verb(r.PathValue("identifier"))
+	body, err := readLimitRequest(w, r)
+	if err != nil {
+		return err
+	}
+	charge, err := body.charge(r.PathValue("type"), identifier)
+	if err != nil {
+		return err
+	}
+	switch action {
+	case "increment", "check":
+		return g.decide(w, r, limiter, action == "check", body.Reserve, body.ReservationID, charge)
+	case "remaining":
+		left, err := limiter.RemainingOf(r.Context(), charge)
+		if err != nil {
+			return err
+		}
+		writeJSON(w, http.StatusOK, LimitRemaining{left})
+		return nil
+	case "reset":
+		if err := limiter.Reset(r.Context(), charge.Limit, charge.Identifier); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return &httpError{http.StatusNotFound, "no-route", "there is no POST " + r.URL.Path + ": add :increment, :check, :remaining or :reset"}
+}
+
+// actOnLimits answers the custom methods that concern several limits at once.
+func (g *Gateway) actOnLimits(action string) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		limiter, err := g.limiter()
+		if err != nil {
+			return err
+		}
+		body, err := readLimitRequest(w, r)
+		if err != nil {
+			return err
+		}
+		if action == "settle" || action == "refund" {
+			return settle(w, r, limiter, body, action == "refund")
+		}
+		charges, err := body.charges()
+		if err != nil {
+			return err
+		}
+		return g.decide(w, r, limiter, action == "check", body.Reserve, body.ReservationID, charges...)
+	}
+}
+
+// decide charges, or only looks when check is set, and words the answer.
+func (g *Gateway) decide(w http.ResponseWriter, r *http.Request, limiter *ratelimit.Limiter, check, reserve bool, id string, charges ...ratelimit.Charge) error {
+	var results []ratelimit.Result
+	var reservation *ratelimit.Reservation
+	err := error(nil)
+	switch {
+	case check && reserve:
+		return invalid("reserve", "has no meaning for a check")
+	case check:
+		results, err = limiter.Check(r.Context(), charges...)
+	case reserve:
+		var made ratelimit.Reservation
+		made, results, err = limiter.Reserve(r.Context(), id, charges...)
+		reservation = &made
+	default:
+		results, err = limiter.Take(r.Context(), charges...)
+	}
+	if err != nil {
+		return err
+	}
+	answer := LimitResults{Success: ratelimit.Admitted(results), Reservation: reservation, Results: make([]LimitResult, len(results))}
+	for i, result := range results {
+		answer.Results[i] = limitResult(charges[i], result)
+	}
+	setLimitHeaders(w.Header(), limiter, charges, results)
+	if !answer.Success && !check {
+		return tooMany(limiter, charges, answer)
+	}
+	if r.PathValue("identifier") != "" {
+		writeJSON(w, http.StatusOK, struct {
+			LimitResult
+			Reservation *ratelimit.Reservation `json:"reservation,omitempty"`
+		}{answer.Results[0], reservation})
+		return nil
+	}
+	writeJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+func settle(w http.ResponseWriter, r *http.Request, limiter *ratelimit.Limiter, body limitRequest, refund bool) error {
+	if body.Reservation == nil || len(body.Reservation.Charges) > ratelimit.MaxItems {
+		return invalid("reservation", "is required, as an increment with reserve returned it")
+	}
+	actual := 0.0
+	switch {
+	case refund && body.Actual != nil:
+		return invalid("actual", "has no meaning for a refund")
+	case !refund && body.Actual == nil:
+		return invalid("actual", "is required")
+	case !refund:
+		actual = *body.Actual
+	}
+	if err := limiter.Settle(r.Context(), *body.Reservation, actual); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func limitResult(c ratelimit.Charge, result ratelimit.Result) LimitResult {
+	answer := LimitResult{Result: result, Limit: c.Limit, Identifier: c.Identifier, Degraded: result.Degraded}
+	if result.RetryAfter != ratelimit.Never {
+		answer.RetryAfterSeconds = result.RetryAfter.Seconds()
+	}
+	return answer
+}
+
+// limitCalls charges every call that passed the guard to [ratelimit.APIRateLimit] of its caller, when
+// [Options.LimitCalls] is set. An outage lets calls pass, within the guard's own bound.
+func (g *Gateway) limitCalls(ctx context.Context, h http.Header, caller string) error {
+	if !g.LimitCalls || g.Limits == nil {
+		return nil
+	}
+	charge := ratelimit.Charge{Limit: ratelimit.APIRateLimit, Identifier: caller, N: 1}
+	results, err := g.Limits.Take(ctx, charge)
+	if err != nil {
+		return err
+	}
+	charges := []ratelimit.Charge{charge}
+	setLimitHeaders(h, g.Limits, charges, results)
+	if ratelimit.Admitted(results) {
+		return nil
+	}
+	return tooMany(g.Limits, charges, LimitResults{Results: []LimitResult{limitResult(charge, results[0])}})
+}
