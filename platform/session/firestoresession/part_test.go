@@ -260,25 +260,33 @@ func TestAnAbandonedUploadIsCleaned(t *testing.T) {
 	equal(t, "the large session at last", commit(t, d, large), load(t, d, "large"))
 }
 
-// TestACleanedUploadIsNeverCommitted sweeps while a writer is slow: before each of its calls.
+// TestACleanedUploadIsNeverCommitted sweeps while a writer is slow: before each of its calls but the first.
 func TestACleanedUploadIsNeverCommitted(t *testing.T) {
 	t.Parallel()
-	for at := 2; at <= 3; at++ {
+	const last = 3 // the call that is the commit itself
+	for at := 2; at <= last; at++ {
 		w := &wire{}
 		o := w.options(t)
 		d := open(t, o)
 		sweeper := open(t, firestoresession.Options{Endpoint: o.Endpoint, Project: o.Project})
-		next := beginning("s", parts{session.PartState: noise(1, 5<<20), session.PartTables: noise(2, 3<<20)})
+		next := beginning("s", parts{session.PartState: noise(1, 5<<20), session.PartTables: noise(2, 1<<20)})
 		calls := 0
-		w.commit = func(_ context.Context, _ *pb.CommitRequest, send func() error) error {
-			if calls++; calls == at {
+		w.commit = func(_ context.Context, request *pb.CommitRequest, send func() error) error {
+			calls++
+			final := strings.Contains(request.GetWrites()[0].GetUpdate().GetName(), "/"+firestoresession.Sessions+"/")
+			if final != (calls == last) {
+				t.Errorf("call %d is the commit itself: %v", calls, final)
+			}
+			if calls == at {
 				if n, err := sweeper.Clean(t.Context(), next.UpdatedAt.Add(time.Hour), 10); n != 1 || err != nil {
 					t.Errorf("clean: %d, %v", n, err)
 				}
 			}
 			return send()
 		}
-		if _, err := d.Commit(t.Context(), next); err == nil {
+		_, err := d.Commit(t.Context(), next)
+		w.commit = nil
+		if err == nil {
 			t.Errorf("a commit was done whose upload was swept before its call %d", at)
 		}
 		if calls != at {
@@ -302,5 +310,38 @@ func TestARefusedUploadIsRemoved(t *testing.T) {
 	}
 	if n := count(t, o, firestoresession.Chunks) + count(t, o, firestoresession.Uploads); n != 0 {
 		t.Errorf("%d documents are left", n)
+	}
+}
+
+// TestOnlySessionsWithoutChunksArePurged: a TTL policy would leave chunks behind.
+func TestOnlySessionsWithoutChunksArePurged(t *testing.T) {
+	t.Parallel()
+	o := (&wire{}).options(t)
+	d, c := open(t, o), client(t, o)
+	r := commit(t, d, beginning("s", nil))
+	for _, step := range []struct {
+		what    string
+		expires time.Time
+		change  parts
+		want    time.Time
+	}{
+		{what: "never"},
+		{what: "some time", expires: epoch, want: epoch.Add(7 * 24 * time.Hour)},
+		{what: "with chunks", expires: epoch, change: parts{session.PartState: noise(1, 1<<20)}},
+		{what: "with old chunks", expires: epoch, change: parts{session.PartTables: []byte("1")}},
+		{what: "without chunks again", expires: epoch, change: parts{session.PartState: nil}, want: epoch.Add(7 * 24 * time.Hour)},
+		{what: "never again"},
+	} {
+		next := after(r, step.change)
+		next.ExpiresAt = step.expires
+		r = commit(t, d, next)
+		doc, err := c.GetDocument(t.Context(), &pb.GetDocumentRequest{Name: database(o) + "/documents/" + firestoresession.Sessions + "/s"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, ok := doc.GetFields()["purgeAt"]
+		if ok == step.want.IsZero() || ok && !at.GetTimestampValue().AsTime().Equal(step.want) {
+			t.Errorf("%s: purgeAt is %v, want %v", step.what, at, step.want)
+		}
 	}
 }

@@ -39,10 +39,9 @@ func (d *Driver) Watch(ctx context.Context, id string, known *session.Record, fn
 			case err != nil:
 				return err
 			default:
-				if seen.record(r) {
-					if err := fn(r); err != nil {
-						return err
-					}
+				seen.record(r)
+				if err := fn(r); err != nil {
+					return err
 				}
 			}
 		}
@@ -112,14 +111,10 @@ func (s *sight) news(doc *pb.Document) bool {
 	return slices.Compare(l.Updated[:], s.updated[:]) > 0
 }
 
-// record notes a record, and reports whether it is newer than the last.
-func (s *sight) record(r *session.Record) bool {
+// record notes a record, which is at least as new as the document that was news.
+func (s *sight) record(r *session.Record) {
 	l, _ := layoutOf(r)
-	if slices.Compare(l.Updated[:], s.updated[:]) <= 0 {
-		return false
-	}
 	*s = sight{last: r, updated: l.Updated}
-	return true
 }
 
 // mailbox holds the newest document of a stream that has one writer. The reader may be slow, and gets no other.
