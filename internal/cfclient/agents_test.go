@@ -136,7 +136,7 @@ func TestAgentsMoveWithoutLoss(t *testing.T) {
 	if before != after {
 		t.Errorf("the export differs after the import:\n%s\n%s", before, after)
 	}
-	wantAgent(t, c, "GET", "MovedAgent/state", "to", "", `{"state":{"count":3,"text":"\u2028 😀"}}`)
+	wantAgent(t, c, "GET", "MovedAgent/state", "to", "", "{\"state\":{\"count\":3,\"text\":\"\u2028 😀\"}}")
 	// The SDK sets its alarm for the first job when it is woken.
 	want := get("from", "/alarm")
 	eventually(t, "the alarm is that of the first job", func() bool { return get("to", "/alarm") == want })

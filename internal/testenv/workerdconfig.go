@@ -49,9 +49,12 @@ const dispatcher = `export default (env) => ({
 });
 `
 
+// email is what the runtime's own module for mail imports, and only Cloudflare has. The agents SDK imports that module.
+const email = "export default { EmailMessage: class EmailMessage {} };\n"
+
 // configure writes what workerd serves to dir. Port 0 is any.
 func (t *workerdTools) configure(dir string, spec WorkerSpec, port int) error {
-	files := map[string][]byte{"dispatcher.js": []byte(dispatcher)}
+	files := map[string][]byte{"dispatcher.js": []byte(dispatcher), "email.js": []byte(email)}
 	script, err := t.build(spec.Entry)
 	if err != nil {
 		return err
@@ -94,7 +97,10 @@ func (t *workerdTools) configure(dir string, spec WorkerSpec, port int) error {
 const config :Workerd.Config = (
   services = [%s],
   sockets = [(name = "http", address = "127.0.0.1:%d", http = (), service = "main")],
-  extensions = [(modules = [(name = "testenv:dispatcher", internal = true, esModule = embed "dispatcher.js")])]
+  extensions = [(modules = [
+    (name = "testenv:dispatcher", internal = true, esModule = embed "dispatcher.js"),
+    (name = "cloudflare-internal:email", internal = true, esModule = embed "email.js")
+  ])]
 );
 
 const main :Workerd.Worker = (
