@@ -154,7 +154,7 @@ func changesAddUp(t *rapid.T) {
 // wideTexts draws objects that get an index, some with twins, with arrays for the patches to work on.
 var wideTexts = rapid.Custom(func(t *rapid.T) string {
 	members := []string{}
-	for i, key := range rapid.Permutation(keys).Draw(t, "keys") {
+	for i, key := range rapid.Permutation(keys).Draw(t, "keys")[:wide+3] {
 		members = append(members, string(Quote(key))+":"+rapid.SampledFrom([]string{"1", "[]", "[1,2]", `{"a":{}}`}).Draw(t, "value"))
 		if i < 3 && rapid.Bool().Draw(t, "twin") {
 			members = append(members, `"a":"twin"`, `"\u0062":[3]`)

@@ -272,8 +272,9 @@ func TestIDs(t *testing.T) {
 // TestRenewedInPlace: what is given again under its id is another run in the old place.
 func TestRenewedInPlace(t *testing.T) {
 	d := newDesk(t)
-	d.do(Enqueue, `{"id":"q","callback":"a\\b"}`)
+	// In the stored text the second looks as the first one is.
 	d.do(Enqueue, `{"id":"r","callback":"a\\\\b"}`)
+	d.do(Enqueue, `{"id":"q","callback":"a\\b"}`)
 	made := d.now
 	if one, two := d.job("q").Callback, d.job("r").Callback; one != `a\b` || two != `a\\b` {
 		t.Errorf("callbacks are %s and %s", one, two)
