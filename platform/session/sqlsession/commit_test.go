@@ -67,3 +67,31 @@ func TestPartsAreRemoved(t *testing.T) {
 		}
 	})
 }
+
+// TestLoadTransfersWhatChanged, and nothing else.
+func TestLoadTransfersWhatChanged(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, address string) {
+		d := sqlsession.New(migrated(t, address))
+		old := next(t, d, &session.Record{Head: session.Head{ID: "a"}, Parts: map[session.PartName]session.Part{
+			"x": {Data: []byte("1")}, "y": {Data: []byte("2")}, "z": {Data: []byte("3")},
+		}})
+		changed := *old
+		changed.Parts = maps.Clone(old.Parts)
+		changed.Parts["y"] = session.Part{Data: []byte("4")}
+		present := next(t, d, &changed)
+		for name, c := range map[string]struct {
+			known *session.Record
+			want  int
+		}{
+			"nothing known":        {nil, 4},
+			"one part is older":    {old, 2}, // the ring and the part
+			"all of it":            {present, 0},
+			"a commit and no tags": {&session.Record{Head: session.Head{ID: "a", Commit: 2}}, 4},
+		} {
+			if got, err := d.LoadBodies(t.Context(), "a", c.known); err != nil || got != c.want {
+				t.Errorf("%s: %d bodies, %v, want %d", name, got, err, c.want)
+			}
+		}
+	})
+}

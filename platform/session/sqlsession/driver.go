@@ -26,7 +26,7 @@ func New(db *sqldb.DB) *Driver {
 	d := &Driver{db: db, q: newQueries(db.Dialect)}
 	d.turns.db, d.turns.q = db, d.q
 	d.notices.db = db
-	d.watchers.d = d
+	d.watchers.d, d.watchers.every = d, compareEvery
 	return d
 }
 

@@ -1,6 +1,9 @@
 package sqlsession
 
 import (
+	"context"
+	"time"
+
 	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/session"
 )
@@ -9,6 +12,20 @@ import (
 func ListQuery(dialect sqldb.Dialect, q session.Query) (string, []any) {
 	return newQueries(dialect).list(q)
 }
+
+// LoadBodies counts the rings and parts that a Load with this knowledge transfers.
+func (d *Driver) LoadBodies(ctx context.Context, id string, known *session.Record) (bodies int, err error) {
+	k := newKnowledge(known)
+	tags, err := sqldb.Values(d.db.Dialect, k.partTags)
+	if err != nil {
+		return 0, err
+	}
+	err = d.db.R.QueryRowContext(ctx, "SELECT count(body) FROM ("+d.q.load+") AS l", id, k.tag, tags).Scan(&bodies)
+	return bodies, err
+}
+
+// OnlyWhenWoken makes watchers look only when they are told to.
+func (d *Driver) OnlyWhenWoken() { d.watchers.every = time.Hour }
 
 // Waiting is how many commits wait for a transaction.
 func (d *Driver) Waiting() int {

@@ -84,6 +84,24 @@ func TestWatchFindsWhatNobodyNotified(t *testing.T) {
 	})
 }
 
+// TestWatchIsWoken by commits here and through another handle. Those of SQLite are told only that something changed.
+func TestWatchIsWoken(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, url string) {
+		here, there := sqlsession.New(migrated(t, url)), sqlsession.New(open(t, url))
+		here.OnlyWhenWoken()
+		r := next(t, there, &session.Record{Head: session.Head{ID: "a"}})
+		seen := watching(t, here, "a")
+		await(t, seen, 1)
+		for range 5 {
+			r = next(t, here, r)
+			await(t, seen, r.Commit)
+			r = next(t, there, r)
+			await(t, seen, r.Commit)
+		}
+	})
+}
+
 // TestPostgresOthersHearOfCommits, by the session's id, so that watchers of other sessions need not look.
 func TestPostgresOthersHearOfCommits(t *testing.T) {
 	t.Parallel()
@@ -140,6 +158,37 @@ func TestPostgresWatchMendsItsConnections(t *testing.T) {
 		r = next(t, sqlsession.New(other), r)
 		await(t, seen, r.Commit)
 	}
+}
+
+// TestPostgresWatchMendsALoad breaks the connection of a load that the server is working on.
+func TestPostgresWatchMendsALoad(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	db, other := migrated(t, url), open(t, url)
+	d := sqlsession.New(db)
+	next(t, d, &session.Record{Head: session.Head{ID: "a"}})
+	seen := watching(t, d, "a")
+	await(t, seen, 1)
+	holder, err := other.W.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Rollback()
+	if _, err := holder.Exec("LOCK TABLE sessions; UPDATE sessions SET commits = 2, tag = tag + 1"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := other.Notify(t.Context(), "vibesdk_session", "a"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the load waits for the table", func() bool {
+			return terminate(t, other, "wait_event_type = 'Lock' AND query LIKE '%UNION ALL%'") > 0
+		})
+	}
+	if err := holder.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, seen, 2)
 }
 
 func TestPostgresManyWatchersFewConnections(t *testing.T) {

@@ -22,7 +22,9 @@ const (
 
 // watchers are the watched sessions of this process. Its goroutine runs while there are any.
 type watchers struct {
-	d         *Driver
+	d *Driver
+	// every is compareEvery, but in tests.
+	every     time.Duration
 	subscribe sync.Once
 	// changed holds a token when anything may have changed, or the last watcher left.
 	changed chan struct{}
@@ -118,7 +120,7 @@ func token(c chan struct{}) {
 
 // run compares until nobody watches.
 func (ws *watchers) run() {
-	ticker := time.NewTicker(compareEvery)
+	ticker := time.NewTicker(ws.every)
 	defer ticker.Stop()
 	for {
 		ids := ws.ids()
