@@ -279,6 +279,7 @@ func (s *State) Decide(now int64, r Rule) (Answer, error) {
 			a.Main = count
 		case ExceededDaily:
 			a.Daily = count
+		case ExceededBurst: // is not reported
 		}
 		if a.Exceeded == "" && count >= w.Limit {
 			a.Exceeded = w.Kind

@@ -36,11 +36,13 @@ func retryFractions(s *subject) {
 func retryNegative(s *subject) {
 	c := ratelimit.Config{Limit: 3, Period: 60, Burst: 2, BurstWindow: pointer(10)}
 	o, r := oracle{}, rule(s, c)
-	for at, n := range []float64{-5, 5, 2} {
-		now := after([]time.Duration{-60, -40, 0}[at] * time.Second)
-		o.increment("k", now.UnixMilli(), c, n)
-		if !s.charge(now, "k", r, n) {
-			s.Fatalf("charge %d was rejected", at)
+	for _, charge := range []struct {
+		at time.Duration
+		n  float64
+	}{{-60 * time.Second, -5}, {-40 * time.Second, 5}, {0, 2}} {
+		o.increment("k", after(charge.at).UnixMilli(), c, charge.n)
+		if !s.charge(after(charge.at), "k", r, charge.n) {
+			s.Fatalf("the charge of %v was rejected", charge.n)
 		}
 	}
 	s.wantRetry(o, after(5*time.Second), "k", r)

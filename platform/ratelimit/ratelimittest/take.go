@@ -128,6 +128,8 @@ func bucketSizeReturns(s *subject) {
 	for at := time.Duration(0); at < 60*time.Hour; at += 20 * time.Minute {
 		charge(at, coarse)
 	}
+	// A size that is new makes the key give up those that nobody uses.
+	charge(60*time.Hour, rule(s, ratelimit.Config{Limit: 1e6, Period: 3600, BucketSize: 60}))
 	for at := 60 * time.Hour; at < 61*time.Hour; at += 10 * time.Minute {
 		charge(at, fine)
 	}

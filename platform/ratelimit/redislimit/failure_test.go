@@ -295,13 +295,13 @@ func TestReadOnlyReplicaIsUnavailable(t *testing.T) {
 	s := testenv.NewRedisServer(t)
 	b, admin, i := openAt(t, s.URL(), redislimit.Options{Timeout: patient}), connect(t, s.URL()), item(t, "k", 5, 1)
 	// A replica whose primary cannot be reached still answers, and refuses to write.
-	if err := admin.SlaveOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
+	if err := admin.ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Take(t.Context(), noon, []ratelimit.Item{i}, false); !errors.Is(err, ratelimit.ErrUnavailable) {
 		t.Errorf("%v, want ErrUnavailable", err)
 	}
-	if err := admin.SlaveOf(t.Context(), "NO", "ONE").Err(); err != nil {
+	if err := admin.ReplicaOf(t.Context(), "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if got := count(t, b, i); got != 0 {

@@ -263,7 +263,7 @@ func (t *transaction) store() error {
 	if err != nil {
 		return err
 	}
-	defer write.Close()
+	defer func() { _ = write.Close() }() // it belongs to the transaction
 	for i := range keys {
 		if _, err := write.ExecContext(t.ctx, keys[i], cells[i], data[i], until[i]); err != nil {
 			return err
