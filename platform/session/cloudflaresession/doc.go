@@ -21,8 +21,8 @@
 // # Reading and watching
 //
 // A load tells which tags are known and gets the other parts; an unchanged record is an empty answer. A watch is a WebSocket that
-// tells the newest commit and tag, also right after it opens, and the driver then loads. The objects sleep while their
-// watchers wait.
+// tells the newest commit and tag, also right after it opens, and the driver then loads; watches of one session share both. The
+// objects sleep while their watchers wait.
 //
 // # Limits
 //

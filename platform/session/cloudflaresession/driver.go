@@ -2,6 +2,7 @@ package cloudflaresession
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -20,6 +21,7 @@ const (
 // Driver is a [session.Driver]. It is safe for concurrent use, in any number of processes.
 type Driver struct {
 	client *cfclient.Client
+	feeds  feeds
 }
 
 var _ session.Driver = (*Driver)(nil)
@@ -40,7 +42,10 @@ func (d *Driver) Load(ctx context.Context, id string, known *session.Record) (*s
 		return known, nil
 	}
 	r, err := k.decode(id, response.Body)
-	return r, wrap("load", id, err)
+	if err != nil {
+		return nil, wrap("load", id, fmt.Errorf("%w: %w", errDamaged, err))
+	}
+	return r, nil
 }
 
 // Commit implements [session.Driver].

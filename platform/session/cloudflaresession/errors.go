@@ -1,11 +1,15 @@
 package cloudflaresession
 
 import (
+	"errors"
 	"fmt"
 
 	"vibesdk-gcp/internal/cfclient"
 	"vibesdk-gcp/platform/session"
 )
+
+// errDamaged is a record that cannot be read.
+var errDamaged = errors.New("the stored record is damaged")
 
 // wrap says what failed, and turns the bridge's words into the port's errors. What did not come from the bridge is
 // none of them.

@@ -3,7 +3,7 @@ import { IndexObject as Index } from "../src/index";
 import type { IndexEntry } from "../src/session_wire";
 
 export { default } from "../src/index";
-export { SessionObject } from "../src/index";
+export * from "../src/index";
 
 export class IndexObject extends Index {
   override put(e: IndexEntry): void {
