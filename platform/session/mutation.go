@@ -5,32 +5,37 @@ import "time"
 // Kind says what a mutation does.
 type Kind uint8
 
-// The kinds of mutations. The first ones travel on the topic state-mutations; StartJob and FinishJob are the
+// The kinds of mutations. Put, Merge, Schedule, Enqueue and an Append that begins a conversation make a session present that was not,
+// as any call does with a Durable Object; Initialize, Clone and Import do by their nature. The first ones travel on the topic state-mutations; StartJob and FinishJob are the
 // platform's own. The numbers are stored in rings and must never change.
 const (
-	// Initialize sets the state once. A second one is ErrInitialized.
+	// Initialize sets the state once, also over one that was put before. A second one is ErrInitialized.
 	Initialize Kind = 1
 	// Put replaces a part.
 	Put Kind = 2
 	// Merge applies an RFC 7396 merge patch to a part; a missing part counts as null.
 	Merge Kind = 3
-	// Patch applies an RFC 6902 patch to a part: all of it or nothing.
+	// Patch applies an RFC 6902 patch to a part: all of it or nothing. A path that leads nowhere is ErrNotFound, a test that fails
+	// ErrInvalid.
 	Patch Kind = 4
 	// Append adds the payload at the end of the array at Path. A missing conversation counts as an empty array.
 	Append Kind = 5
-	// Clone makes this session, which must not be present, a copy of CloneOf's state.
+	// Clone makes this session, which must not be present (ErrConflict), a copy of CloneOf's state, which must be initialized
+	// (ErrNotFound). Of VibeSDK's states the ids become those of the clone, what was going on is reset, and the source's
+	// sandbox, secrets and deployment are left out; others are copied as they are.
 	Clone Kind = 6
-	// Destroy removes all parts. Its record stays for [Options.Tombstone], so that late duplicates are recognised.
+	// Destroy removes all parts, and is applied also where there are none. Its record stays for [Options.Tombstone], so that late duplicates are recognised.
 	Destroy Kind = 7
 	// Schedule adds a job; the payload is a [ScheduleRequest]. Outcome.Ref is the job's id.
 	Schedule Kind = 8
-	// Cancel removes a schedule; the payload is a [CancelRequest].
+	// Cancel removes a schedule; the payload is a [CancelRequest]. ErrNotFound when there is none.
 	Cancel Kind = 9
 	// Enqueue adds an item to the queue; the payload is an [EnqueueRequest]. Outcome.Ref is the item's id.
 	Enqueue Kind = 10
 	// Dequeue removes items from the queue; the payload is a [DequeueRequest]. Outcome.Ref is how many.
 	Dequeue Kind = 11
-	// Import replaces all parts of a session by those of an export; the payload is an [ImportRequest].
+	// Import replaces all parts of a session by those of an export; the payload is an [ImportRequest]. A session that is present
+	// is ErrConflict unless Expected is set.
 	Import Kind = 12
 	// StartJob claims one run of a job; the payload is a [StartRequest].
 	StartJob Kind = 13
@@ -48,7 +53,7 @@ type Mutation struct {
 	// Expected, when set, rejects the mutation with ErrConflict unless the version is exactly this one. A session that is
 	// not present has, for this comparison, version 0.
 	Expected *int64
-	// Payload is JSON text.
+	// Payload is JSON text. Put and Initialize keep it byte for byte, the others the values in it.
 	Payload []byte
 	// Path is the JSON Pointer of Append; the empty one is the whole part.
 	Path string
