@@ -92,7 +92,7 @@ type fixture struct {
 	sources *blob.Bucket
 }
 
-func start(t *testing.T, change ...func(*gateway.Options)) *fixture {
+func start(t testing.TB, change ...func(*gateway.Options)) *fixture {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "test.db"), sqldb.Options{})
 	if err != nil {

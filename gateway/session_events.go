@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -56,7 +58,7 @@ func (g *Gateway) watchSession(w http.ResponseWriter, r *http.Request) error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			g.log.WarnContext(ctx, "event stream broke", "session", record.ID, "error", err)
+			g.log.WarnContext(ctx, "event stream broke", "session_id", record.ID, "error", err)
 			panic(http.ErrAbortHandler) // the status is sent: cutting the connection is the way left to say so
 		case record = <-latest:
 			err = out.send(record)
@@ -64,6 +66,9 @@ func (g *Gateway) watchSession(w http.ResponseWriter, r *http.Request) error {
 			err = out.alive()
 		}
 		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				g.log.InfoContext(ctx, "reader of events was too slow and is dropped", "session_id", record.ID, "timeout", g.WriteTimeout)
+			}
 			return nil // as above
 		}
 	}

@@ -143,7 +143,7 @@ func (g *Gateway) await(ctx context.Context, sessionID, mutationID string, wait 
 	}()
 	outcome, err := g.Sessions.Wait(ctx, sessionID, mutationID)
 	if err != nil && ctx.Err() == nil {
-		g.log.WarnContext(ctx, "outcome could not be read", "session", sessionID, "error", err)
+		g.log.WarnContext(ctx, "outcome could not be read", "session_id", sessionID, "error", err)
 	}
 	return outcome, err == nil
 }

@@ -30,7 +30,7 @@ type live struct {
 	bus   *events.Bus
 }
 
-func startLive(t *testing.T, change ...func(*gateway.Options)) *live {
+func startLive(t testing.TB, change ...func(*gateway.Options)) *live {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "sessions.db"), sqldb.Options{})
 	if err != nil {

@@ -62,11 +62,11 @@ func TestAWriteWaitsForItsOutcome(t *testing.T) {
 	} {
 		var s seen
 		c := connect(t, client.Options{}, func(w http.ResponseWriter, r *http.Request) {
-			switch n := s.add(r); {
-			case n == 1:
+			switch s.add(r) {
+			case 1:
 				w.WriteHeader(http.StatusAccepted)
 				io.WriteString(w, `{"mutationId":"m","code":"pending"}`)
-			case n == 2:
+			case 2:
 				w.WriteHeader(http.StatusNotFound)
 			default:
 				fmt.Fprintf(w, `{"mutationId":"m","code":%q,"version":3,"reason":"because"}`, code)

@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 
+	"vibesdk-gcp/internal/cfclient"
 	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/session"
+	"vibesdk-gcp/platform/session/cloudflaresession"
 	"vibesdk-gcp/platform/session/firestoresession"
 	"vibesdk-gcp/platform/session/sqlsession"
 	"vibesdk-gcp/schemas"
@@ -36,6 +38,13 @@ func (p *provider) sessionDriver(ctx context.Context, c Config) (session.Driver,
 		}
 		p.onClose("sessions", func(context.Context) error { return driver.Close() })
 		return driver, nil
+	case "cloudflare":
+		bridge, err := cfclient.New(cfclient.Options{URL: c.Session.BridgeURL, Key: c.Session.BridgeKey})
+		if err != nil {
+			return nil, err
+		}
+		p.onClose("sessions", func(context.Context) error { bridge.Close(); return nil })
+		return cloudflaresession.New(bridge), nil
 	default:
 		db, err := p.sessionDatabase(ctx, c)
 		if err != nil {
