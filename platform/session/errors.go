@@ -1,6 +1,9 @@
 package session
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // What a mutation can be rejected with, and what drivers return. Compare with errors.Is.
 var (
@@ -10,7 +13,7 @@ var (
 	// ErrInitialized: the session was initialized before.
 	ErrInitialized = errors.New("session is initialized already")
 	// ErrNotFound: there is no such session, path or job.
-	ErrNotFound = errors.New("session not found")
+	ErrNotFound = errors.New("not found")
 	// ErrInvalid: the mutation cannot be applied to what is there.
 	ErrInvalid = errors.New("invalid session mutation")
 	// ErrTooLarge: the result would be over a limit. From a driver it means that nothing was written.
@@ -18,3 +21,5 @@ var (
 	// ErrIDReused: a mutation with this id but other content was decided before.
 	ErrIDReused = errors.New("mutation id reused with other content")
 )
+
+var errNoSession = fmt.Errorf("session %w", ErrNotFound)

@@ -42,7 +42,7 @@ func (r *Reader) Get(ctx context.Context, id string) (*Record, error) {
 		return nil, err
 	}
 	if !rec.Present || rec.Expired(r.now()) {
-		return nil, ErrNotFound
+		return nil, errNoSession
 	}
 	return rec, nil
 }
@@ -57,6 +57,7 @@ func (r *Reader) Load(ctx context.Context, id string) (*Record, error) {
 	rec, err := r.driver.Load(ctx, id, known)
 	if errors.Is(err, ErrNotFound) {
 		r.cache.drop(id)
+		return nil, errNoSession
 	}
 	if err != nil {
 		return nil, err
