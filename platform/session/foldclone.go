@@ -25,8 +25,12 @@ var cloneResetNewer = map[string]string{
 }
 
 // cloneDropped belongs to the source alone: its sandbox, the secret that serves its files, its account's token, the address of
-// its socket. The original copies all but the first, which lets whoever may read a clone act for the source.
-var cloneDropped = []string{"sandboxInstanceId", "generationPromise", "fileServingToken", "cloudflareToken", "wsOrigin"}
+// its socket and of its deployment. The original copies all but the first, which lets whoever may read a clone act for the source.
+var cloneDropped = []string{"sandboxInstanceId", "generationPromise", "fileServingToken", "cloudflareToken", "wsOrigin", "cloudflareDeploymentUrl"}
+
+// cloneDroppedIdentity is the same below metadata and inferenceContext: the newer original keeps the credentials there that
+// its user brought.
+var cloneDroppedIdentity = []string{"userApiToken", "userGateway"}
 
 // clone copies the state of source. A state that is not VibeSDK's is copied as it is.
 func (f *folding) clone(m Mutation, source *Record) error {
@@ -81,6 +85,9 @@ func resetClone(doc *jsondoc.Doc, id string) error {
 	for _, path := range []string{"/metadata", "/inferenceContext"} {
 		if value, err := doc.Get(path); err == nil && value[0] == '{' {
 			errs = append(errs, set(path, "agentId", quoted))
+			for _, key := range cloneDroppedIdentity {
+				errs = append(errs, doc.Delete(path, key))
+			}
 		}
 	}
 	for key, value := range cloneReset {
