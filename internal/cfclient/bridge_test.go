@@ -58,7 +58,7 @@ func TestKeys(t *testing.T) {
 			}
 			body, _ := io.ReadAll(response.Body)
 			response.Body.Close()
-			if response.StatusCode != 401 || response.Header.Get("WWW-Authenticate") != "Bearer" || !strings.HasPrefix(string(body), `{"code":"unauthorized","message":"`) {
+			if response.StatusCode != http.StatusUnauthorized || response.Header.Get("WWW-Authenticate") != "Bearer" || !strings.HasPrefix(string(body), `{"code":"unauthorized","message":"`) {
 				t.Errorf("%q on %s: %s %s", authorization, path, response.Status, body)
 			}
 		}

@@ -68,7 +68,7 @@ func TestDispatchPassesRequestsOn(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Method != "DELETE" || got.URL != address {
+	if got.Method != http.MethodDelete || got.URL != address {
 		t.Errorf("the worker got %s %s", got.Method, got.URL)
 	}
 	for name, want := range map[string]string{"authorization": "Bearer of-the-app", "cookie": "a=b", "x-own": "1", "host": "my-app.example.com"} {
@@ -98,12 +98,12 @@ func TestDispatchPassesRequestsOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body := read(t, response); response.StatusCode != 201 || body != string(large) {
+	if body := read(t, response); response.StatusCode != http.StatusCreated || body != string(large) {
 		t.Errorf("%s with %d bytes, want 201 with %d", response.Status, len(body), len(large))
 	}
 
 	response, err = forward(t, c, "GET", "https://my-app.example.com/redirect", "/v1/dispatch/my-app", "", nil, nil)
-	if err != nil || response.StatusCode != 302 || response.Header.Get("Location") != "https://elsewhere.example/" {
+	if err != nil || response.StatusCode != http.StatusFound || response.Header.Get("Location") != "https://elsewhere.example/" {
 		t.Errorf("a redirect: %+v, %v", response, err)
 	}
 

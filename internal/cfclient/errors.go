@@ -22,7 +22,7 @@ func (e *Error) Error() string { return fmt.Sprintf("bridge: %d %s: %s", e.Statu
 
 // Is makes an Error match another one with the same code.
 func (e *Error) Is(target error) bool {
-	other, ok := target.(*Error) //nolint:errorlint // errors.Is unwraps before it asks
+	other, ok := target.(*Error)
 	return ok && other.Code == e.Code
 }
 

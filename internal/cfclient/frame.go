@@ -43,11 +43,11 @@ func DecodeFrame(body []byte, header any) ([][]byte, error) {
 	if count > maxBlobs {
 		return nil, fmt.Errorf("a frame has at most %d blobs, not %d", maxBlobs, count)
 	}
-	sizes, rest := body[4:], body
+	sizes := body[4:]
 	if len(sizes) < 4*(count+1) {
 		return nil, errors.New("the frame is cut short")
 	}
-	rest = sizes[4*(count+1):]
+	rest := sizes[4*(count+1):]
 	pieces := make([][]byte, count+1)
 	for i := range pieces {
 		size := int(binary.BigEndian.Uint32(sizes[4*i:]))

@@ -79,7 +79,7 @@ func (c *Client) dial(ctx context.Context, r Request, header http.Header) (*webs
 	target := *c.base
 	target.Path, target.RawQuery = r.Path, r.Query.Encode()
 	header.Set("Authorization", "Bearer "+c.key)
-	conn, response, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: header})
+	conn, response, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: header}) //nolint:bodyclose // the package closes it
 	if err == nil {
 		return conn, nil
 	}

@@ -48,8 +48,11 @@ func newWorkerdTools(root string) (*workerdTools, error) {
 		pattern string
 	}{{&t.workerd, "@cloudflare/workerd-*/bin/workerd"}, {&t.esbuild, "@esbuild/*/bin/esbuild"}} {
 		found, err := filepath.Glob(filepath.Join(modules, filepath.FromSlash(p.pattern)))
-		if err != nil || len(found) != 1 {
-			return nil, fmt.Errorf("%w: %s matches %d files, %v", errMissing, p.pattern, len(found), err)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) != 1 {
+			return nil, fmt.Errorf("%w: %s matches %d files", errMissing, p.pattern, len(found))
 		}
 		*p.path = found[0]
 	}
@@ -82,7 +85,7 @@ func nodeModules(project string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer lock.Release()
+	defer lock.Release() //nolint:errcheck // it ends with the process at the latest
 	if _, err := os.Stat(modules); err == nil {
 		return modules, nil
 	}
@@ -90,7 +93,7 @@ func nodeModules(project string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(fresh)
+	defer os.RemoveAll(fresh) //nolint:errcheck // what is left of it is in a cache
 	for _, name := range files {
 		body, err := os.ReadFile(filepath.Join(project, name))
 		if err != nil {

@@ -18,11 +18,11 @@ interface AgentStub {
 
 /** Answers /v1/agents/<binding>/<verb>. */
 export async function agents(request: Request, url: URL, binding: string, verb: string, env: Env): Promise<Response> {
-  const { namespace, mark } = allowed(env, env.AGENT_BINDINGS, binding);
+  const namespace = allowed(env, env.AGENT_BINDINGS, binding);
   const name = url.searchParams.get("name") ?? "";
   if (name === "" || new TextEncoder().encode(name).byteLength > 1024) throw new Problem(400, "invalid", "name must have 1 to 1024 bytes");
   const stub = namespace.getByName(name) as unknown as AgentStub;
-  await introduce(stub, name, mark);
+  await introduce(stub, name);
   switch (`${request.method} ${verb}`) {
     case "GET state":
       return json({ state: (await call(stub.getFullState())) ?? null });
@@ -42,15 +42,8 @@ export async function agents(request: Request, url: URL, binding: string, verb: 
   throw new Problem(404, "not_found", "no such path");
 }
 
-/**
- * Tells an object its name, as the SDK that made its class does: by a method; in releases of 2025 by a request; and not at all
- * since the runtime does.
- */
-async function introduce(stub: AgentStub, name: string, mark: string): Promise<void> {
-  if (mark === "room") {
-    await stub.fetch(new Request("http://agent/cdn-cgi/partyserver/set-name/", { headers: { "x-partykit-room": name } }));
-    return;
-  }
+/** Tells an object its name, as older releases of the SDK need it. With newer ones the runtime does, and they have no such method. */
+async function introduce(stub: AgentStub, name: string): Promise<void> {
   try {
     await stub.setName(name);
   } catch (thrown) {

@@ -11,7 +11,7 @@ export interface Env {
   SESSIONS?: DurableObjectNamespace<SessionObject>;
   SESSION_INDEX?: DurableObjectNamespace<IndexObject>;
   DISPATCHER?: DispatchNamespace;
-  /** Bindings of agents that may be reached, separated by commas. `NAME:room` is one that has to be told its name by a request. */
+  /** Bindings of agents that may be reached, separated by commas. */
   AGENT_BINDINGS?: string;
   /** Bindings of rate limiters that may be reached, separated by commas. */
   LIMIT_BINDINGS?: string;
@@ -19,22 +19,11 @@ export interface Env {
   TEST_CLOCK?: string;
 }
 
-/** An allowed binding, and the word behind its colon. */
-export interface Allowed {
-  namespace: DurableObjectNamespace;
-  mark: string;
-}
-
 /** The namespace of a binding that the list allows. */
-export function allowed(env: Env, list: string | undefined, name: string): Allowed {
-  for (const entry of (list ?? "").split(",")) {
-    const [binding = "", mark = ""] = entry.trim().split(":");
-    if (binding === "" || binding !== name) continue;
-    const namespace = (env as Record<string, unknown>)[binding];
-    if (namespace === undefined) throw new Problem(503, "not_configured", `the Worker has no binding ${binding}`);
-    return { namespace: namespace as DurableObjectNamespace, mark };
-  }
-  throw new Problem(404, "binding_not_allowed", "no such binding is allowed here");
+export function allowed(env: Env, list: string | undefined, name: string): DurableObjectNamespace {
+  const names = (list ?? "").split(",").map((entry) => entry.trim());
+  if (name === "" || !names.includes(name)) throw new Problem(404, "binding_not_allowed", "no such binding is allowed here");
+  return bound((env as Record<string, unknown>)[name] as DurableObjectNamespace | undefined, name);
 }
 
 /** A binding that the bridge needs for a request. */

@@ -18,7 +18,7 @@ interface LimitRequest {
 
 /** Answers POST /v1/limits/<binding>/<verb>?key=…; each key is an object of its own. */
 export async function limits(request: Request, url: URL, binding: string, verb: string, env: Env): Promise<Response> {
-  const { namespace } = allowed(env, env.LIMIT_BINDINGS, binding);
+  const namespace = allowed(env, env.LIMIT_BINDINGS, binding);
   if (request.method !== "POST") throw new Problem(405, "method_not_allowed", "limits are asked with POST");
   const key = url.searchParams.get("key") ?? "";
   if (key === "" || new TextEncoder().encode(key).byteLength > 512) throw new Problem(400, "invalid", "key must have 1 to 512 bytes");

@@ -1,5 +1,5 @@
 // The bridge beside agents, as it is deployed beside VibeSDK: one agent as it is, one that can be moved, and an object
-// that has to be told its name, as those of the SDK of 2025 do.
+// that has to be told its name, as those of older releases of the SDK do.
 import { Agent, type Connection } from "agents";
 import { DurableObject } from "cloudflare:workers";
 import { withBridge } from "../src/with_bridge";
@@ -59,19 +59,6 @@ export class MovedAgent extends withBridge(PlainAgent) {
       return new Response("done");
     }
     return super.onRequest(request);
-  }
-}
-
-export class RoomObject extends DurableObject {
-  #name = "";
-
-  override fetch(request: Request): Response {
-    this.#name = request.headers.get("x-partykit-room") ?? this.#name;
-    return new Response(this.#name);
-  }
-
-  getFullState(): { name: string } {
-    return { name: this.#name };
   }
 }
 
