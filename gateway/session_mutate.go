@@ -73,10 +73,10 @@ func (g *Gateway) mutate(w http.ResponseWriter, r *http.Request, m *mutation) er
 			return err
 		}
 	}
-	if err := g.send(r.Context(), m); err != nil {
+	prefer := preferenceOf(r.Header, g.WaitFor)
+	if err := g.send(r.Context(), m, prefer.wait > 0); err != nil {
 		return err
 	}
-	prefer := preferenceOf(r.Header, g.WaitFor)
 	if prefer.applied != "" {
 		w.Header().Set("Preference-Applied", prefer.applied)
 	}
@@ -109,7 +109,7 @@ func (g *Gateway) answer(w http.ResponseWriter, m *mutation, o session.Outcome) 
 }
 
 // send publishes a mutation, its payload beside it when that is large.
-func (g *Gateway) send(ctx context.Context, m *mutation) error {
+func (g *Gateway) send(ctx context.Context, m *mutation, awaited bool) error {
 	if len(m.payload) > maxInline {
 		address, err := g.storePayload(ctx, m.message.GetSessionId(), m.message.GetMutationId(), m.payload)
 		if err != nil {
@@ -123,7 +123,11 @@ func (g *Gateway) send(ctx context.Context, m *mutation) error {
 	if err != nil {
 		return err
 	}
-	return g.Publisher.Publish(ctx, events.StateMutations, events.Message{Key: m.message.GetSessionId(), Data: data})
+	message := events.Message{Key: m.message.GetSessionId(), Data: data}
+	if awaited {
+		message.Attributes = map[string]string{schemas.AwaitedAttribute: "1"}
+	}
+	return g.Publisher.Publish(ctx, events.StateMutations, message)
 }
 
 // await waits for an outcome, and says false when it is not there after wait or when the server stops: the message is

@@ -13,6 +13,10 @@ import (
 // MaxPayload is the largest state_mutation payload in bytes of JSON text. A larger one travels by address.
 const MaxPayload = 8 << 20
 
+// AwaitedAttribute, set to 1 on a message of `state-mutations`, says that its publisher waits for the outcome. A rejection is then its
+// answer and no dead letter.
+const AwaitedAttribute = "awaited"
+
 const stateMutation = "state mutation"
 
 // DecodeStateMutation reads and validates a payload of the topic `state-mutations`. See

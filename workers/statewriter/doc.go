@@ -9,6 +9,7 @@
 //	version conflict, initialized already,
 //	schedule to cancel is gone                     acknowledged: that is the answer, and the session's ring has it
 //	rejected for another reason                    parked on dead-letters with the reason
+//	… while its publisher waits for the outcome    acknowledged: the publisher has the reason
 //	store or payloads out of reach                 tried again in place until the attempt ends, then delivered again
 //
 // A message of an ordered key that goes back holds up its key, so nothing is handed back that time can mend within an attempt.

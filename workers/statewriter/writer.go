@@ -138,17 +138,19 @@ func (r *running) apply(ctx context.Context) {
 		return
 	}
 	for n, o := range outcomes {
-		r.errs[at[n]] = r.settle(ctx, mutations[n].Kind, o)
+		awaited := r.run[at[n]].Attributes[schemas.AwaitedAttribute] == "1"
+		r.errs[at[n]] = r.settle(ctx, mutations[n].Kind, o, awaited)
 		r.wake = r.wake || o.Err == nil && makesDue(mutations[n].Kind)
 	}
 }
 
-// settle says what becomes of the message of a mutation that was decided.
-func (r *running) settle(ctx context.Context, kind session.Kind, o session.Outcome) error {
+// settle says what becomes of the message of a mutation that was decided. A reused id is parked also when its publisher waits: the
+// outcome that he finds is the first one's.
+func (r *running) settle(ctx context.Context, kind session.Kind, o session.Outcome, awaited bool) error {
 	switch {
 	case o.Err == nil:
 		return nil
-	case errors.Is(o.Err, session.ErrConflict), errors.Is(o.Err, session.ErrInitialized),
+	case awaited && !errors.Is(o.Err, session.ErrIDReused), errors.Is(o.Err, session.ErrConflict), errors.Is(o.Err, session.ErrInitialized),
 		kind == session.Cancel && errors.Is(o.Err, session.ErrNotFound):
 		r.o.Logger.DebugContext(ctx, "mutation was rejected", "session_id", r.session, "mutation_id", o.MutationID, "reason", o.Err)
 		return nil

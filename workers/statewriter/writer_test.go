@@ -15,6 +15,7 @@ import (
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/platform/session"
+	"vibesdk-gcp/schemas"
 	"vibesdk-gcp/schemas/gen"
 	"vibesdk-gcp/workers/statewriter"
 	"vibesdk-gcp/workers/workertest"
@@ -163,6 +164,24 @@ func TestAnswersAreNotFaults(t *testing.T) {
 			t.Errorf("m%d: %v, %v, want %v", i, o.Err, err, want)
 		}
 	}
+}
+
+// TestAwaitedRejectionsAreAnswers: who waits for an outcome is told by it; who does not finds a dead letter.
+func TestAwaitedRejectionsAreAnswers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	awaited := func(m events.Message) events.Message {
+		m.Attributes = map[string]string{schemas.AwaitedAttribute: "1"}
+		return m
+	}
+	for range 2 {
+		wantErrors(t, w.handle(t.Context(), awaited(add("early")), add("also early")), "", "parked: mutation also early: ")
+	}
+	if o, err := w.Store.Wait(t.Context(), "s", "early"); err != nil || !errors.Is(o.Err, session.ErrNotFound) {
+		t.Errorf("%v, %v", o.Err, err)
+	}
+	reused := put("early", "1")
+	wantErrors(t, w.handle(t.Context(), awaited(reused)), "parked: mutation early: ")
 }
 
 // TestAReplayIsLookedAtAgain: a mutation that was rejected stays so however often it is delivered, until a person sends it again.
