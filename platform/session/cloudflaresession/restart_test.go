@@ -7,72 +7,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"vibesdk-gcp/internal/cfclient"
 	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/session"
-	"vibesdk-gcp/platform/session/cloudflaresession"
 )
-
-var epoch = time.Date(2026, 7, 14, 9, 26, 53, 589_793_000, time.UTC)
-
-func record(id string, commit int64, state string) *session.Record {
-	return &session.Record{
-		Head:  session.Head{ID: id, Commit: commit, Version: commit, Present: true, CreatedAt: epoch, UpdatedAt: epoch},
-		Parts: map[session.PartName]session.Part{session.PartState: {Data: []byte(state)}},
-	}
-}
-
-// TestIndexCatchesUp lets the index fail, restarts everything, and expects that lists show what was committed, without
-// anybody touching the sessions.
-func TestIndexCatchesUp(t *testing.T) {
-	t.Parallel()
-	bridge := testenv.BridgeWith(t, testenv.WorkerSpec{
-		Entry: "infra/cloudflare/bridge/test/index_fault.ts", Vars: map[string]string{"FAULT": ""},
-	})
-	d := open(t, bridge)
-	ctx := t.Context()
-	if _, err := d.Commit(ctx, record("removed", 1, "1")); err != nil {
-		t.Fatal(err)
-	}
-	bridge.Restart(t, map[string]string{"FAULT": "1"})
-
-	_, err := d.Commit(ctx, record("made", 1, `"here"`))
-	if cfclient.Code(err) != "index_unavailable" || errors.Is(err, session.ErrConflict) {
-		t.Errorf("commit without an index: %v", err)
-	}
-	if r, err := d.Load(ctx, "made", nil); err != nil || string(r.Parts[session.PartState].Data) != `"here"` {
-		t.Errorf("a commit whose outcome was open: %+v, %v", r, err)
-	}
-	if err := d.Remove(ctx, "removed", 1); cfclient.Code(err) != "index_unavailable" {
-		t.Errorf("remove without an index: %v", err)
-	}
-	if _, err := d.Load(ctx, "removed", nil); !errors.Is(err, session.ErrNotFound) {
-		t.Errorf("a removed record: %v", err)
-	}
-	// A store asks what became of it.
-	s := session.NewStore(d, session.Options{})
-	if o, err := s.Apply(ctx, "stored", []session.Mutation{{ID: "m", Kind: session.Put, Payload: []byte("1")}}); err != nil || o[0].Err != nil || o[0].Version != 1 {
-		t.Errorf("apply without an index: %+v, %v", o, err)
-	}
-	listed := func() string {
-		heads, err := d.List(ctx, session.Query{Limit: 10})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ids := make([]string, len(heads))
-		for i, h := range heads {
-			ids[i] = h.ID
-		}
-		return strings.Join(ids, " ")
-	}
-	if got := listed(); got != "removed" {
-		t.Errorf("the index that failed lists %q", got)
-	}
-	bridge.Restart(t, map[string]string{"FAULT": ""})
-	eventually(t, "the index lists what is stored", func() bool { return listed() == "made stored" })
-}
 
 // TestRestartsLoseNothing kills the bridge while sessions are written and watched.
 func TestRestartsLoseNothing(t *testing.T) {
@@ -159,30 +97,5 @@ func TestRestartsLoseNothing(t *testing.T) {
 	cancel()
 	if err := <-watching; !errors.Is(err, context.Canceled) {
 		t.Errorf("the watch ended with %v", err)
-	}
-}
-
-func TestWatchEndsWhenItIsRefused(t *testing.T) {
-	t.Parallel()
-	bridge := testenv.Workerd(t)
-	client, err := cfclient.New(cfclient.Options{URL: bridge.URL, Key: strings.Repeat("x", 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	err = cloudflaresession.New(client).Watch(t.Context(), "s", nil, func(*session.Record) error { return nil })
-	if cfclient.Code(err) != "unauthorized" {
-		t.Errorf("watch with a wrong key: %v", err)
-	}
-}
-
-// eventually waits for what happens in another process.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !holds(); {
-		if time.Now().After(end) {
-			t.Fatalf("after a minute it still does not hold that %s", what)
-		}
-		time.Sleep(50 * time.Millisecond)
 	}
 }

@@ -1,4 +1,5 @@
-// The bridge with an index that does not answer while FAULT is set.
+// The bridge with an index that misbehaves as FAULT says: "down" does not answer, "slow" takes its time, "late" is told of an
+// older commit after a newer one.
 import { IndexObject as Index } from "../src/index";
 import type { IndexEntry } from "../src/session_wire";
 
@@ -6,17 +7,23 @@ export { default } from "../src/index";
 export * from "../src/index";
 
 export class IndexObject extends Index {
-  override put(e: IndexEntry): void {
-    this.#fail();
-    super.put(e);
+  get #fault(): string | undefined {
+    return (this.env as { FAULT?: string }).FAULT;
   }
 
-  override drop(id: string, seq: number): void {
-    this.#fail();
+  override async put(e: IndexEntry): Promise<void> {
+    await this.#misbehave();
+    super.put(e);
+    if (this.#fault === "late") super.put({ ...e, seq: e.seq - 1, head: '{"id":"late"}' });
+  }
+
+  override async drop(id: string, seq: number): Promise<void> {
+    await this.#misbehave();
     super.drop(id, seq);
   }
 
-  #fail(): void {
-    if ((this.env as { FAULT?: string }).FAULT !== "") throw new Error("fault");
+  async #misbehave(): Promise<void> {
+    if (this.#fault === "down") throw new Error("fault");
+    if (this.#fault === "slow") await scheduler.wait(300);
   }
 }
