@@ -124,6 +124,10 @@ func (r *Runner) run(ctx context.Context, m events.Message, due *gen.AgentCallba
 		return err
 	case j == nil:
 		r.metrics.ran(ctx, superseded)
+		if m.Attempt > 1 {
+			// The delivery before may have finished the run and ended before it published what is due next.
+			d.wake(ctx)
+		}
 		return nil
 	case until > 0:
 		return d.later(until, "the run may not begin yet")
@@ -301,11 +305,15 @@ func (d *delivery) finish(ctx context.Context, v verdict) error {
 	case v.err != nil:
 		d.log.WarnContext(ctx, "run failed", "outcome", o.Ref, "error", v.err)
 	}
+	d.wake(ctx)
+	afterPublish.Hit()
+	return nil
+}
+
+func (d *delivery) wake(ctx context.Context) {
 	if err := d.o.Publisher.Wake(ctx, d.session); err != nil {
 		d.log.WarnContext(ctx, "what is due next waits for the next sweep", "error", err)
 	}
-	afterPublish.Hit()
-	return nil
 }
 
 // apply applies a mutation of this delivery: the same one, however often it is applied.

@@ -325,6 +325,27 @@ func TestWhatIsNotDueAnyMore(t *testing.T) {
 	}
 }
 
+// TestADeliveryThatEndedBeforeItPublished what is due next: the one after it does.
+func TestADeliveryThatEndedBeforeItPublished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.apply(t, session.Enqueue, `{"id":"a","callback":"c"}`)
+	w.apply(t, session.Enqueue, `{"id":"b","callback":"c"}`)
+	m := w.due(t)
+	wantAnswer(t, w.handle(t, m), "")
+	w.outbox.take()
+	m.Attempt = 1
+	wantAnswer(t, w.handle(t, m), "")
+	if again := w.outbox.take(); len(again) > 0 {
+		t.Errorf("a duplicate publishes %d runs: they would never end", len(again))
+	}
+	m.Attempt = 2
+	wantAnswer(t, w.handle(t, m), "")
+	if again := w.outbox.take(); len(again) != 1 {
+		t.Errorf("%d runs are published", len(again))
+	}
+}
+
 // TestACancelWhileItRuns does not bring the job back.
 func TestACancelWhileItRuns(t *testing.T) {
 	t.Parallel()

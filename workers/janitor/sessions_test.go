@@ -141,12 +141,11 @@ func TestASessionThatComesBackIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec, err := w.Store.Get(t.Context(), "s")
-	if state, ok := []byte(nil), false; err == nil {
-		if state, ok = rec.State(); !ok || string(state) != "2" || rec.Version != 2 {
-			t.Errorf("the session is at version %d with state %s", rec.Version, state)
-		}
-	} else {
-		t.Errorf("the session is gone: %v", err)
+	if err != nil {
+		t.Fatalf("the session is gone: %v", err)
+	}
+	if state, _ := rec.State(); string(state) != "2" || rec.Version != 2 {
+		t.Errorf("the session is at version %d with state %s", rec.Version, state)
 	}
 }
 
