@@ -15,8 +15,8 @@ import (
 	"vibesdk-gcp/gateway/client"
 )
 
-// rejectedExit is the status of a charge that a limit rejected, for scripts.
-const rejectedExit exitError = 3
+// errLimitRejected is the status of a charge that a limit rejected, for scripts.
+const errLimitRejected exitError = 3
 
 func (c *cli) limitCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "limit", Aliases: []string{"limits"}, Short: "Rate limits: what callers may use"}
@@ -78,7 +78,7 @@ func (c *cli) chargeCommand(name, short string, do chargeCall) *cobra.Command {
 				return err
 			}
 			if !out.Success {
-				return rejectedExit
+				return errLimitRejected
 			}
 			return nil
 		},

@@ -50,4 +50,6 @@ func (p *provider) limitBackend(c Config) (ratelimit.Backend, error) {
 }
 
 // sweepLimits is the janitor's sweep of counts that no window reaches any more. One call frees all there are.
-func (p *provider) sweepLimits(ctx context.Context, _ time.Time) (int, error) { return p.limits.Sweep(ctx) }
+func (p *provider) sweepLimits(ctx context.Context, _ time.Time) (int, error) {
+	return p.limits.Sweep(ctx)
+}
