@@ -150,6 +150,7 @@ func TestRedisIsKilledAndStarted(t *testing.T) {
 				case err != nil:
 					if ctx.Err() == nil {
 						t.Error(err)
+						stop()
 					}
 					return
 				case result.Success && result.Degraded:
