@@ -14,7 +14,7 @@
 //
 // # Durability and growth
 //
-// An answer leaves when its charge is stored. An alarm of the object clears what no window reaches any more; [Backend.Sweep]
+// An answer leaves when its charge is stored. An alarm of the object clears what no window reaches any more, within two of its longest horizons; [Backend.Sweep]
 // has nothing to do. A check reads the buckets of its windows, up to 8,640 for a day: prefer Redis for busy keys.
 //
 // # Failures

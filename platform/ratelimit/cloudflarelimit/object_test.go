@@ -122,7 +122,7 @@ func TestObjectsEmptyThemselves(t *testing.T) {
 		charge()
 		until(0)
 	}
-	charge()
+	count(t, b, short, 1, "a") // alone, so that the next alarm is for it
 	count(t, b, long, 1, "stays")
 	until(2) // a bucket and a head
 	if got := count(t, b, long, 0, "stays"); got != 1 {
