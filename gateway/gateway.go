@@ -50,6 +50,8 @@ type Options struct {
 	SourcesURL string
 	// PreviewURL gives the address of a preview.
 	PreviewURL func(sandboxID, token string) string
+	// Runner is about the routes that VibeSDK's remote sandbox service has.
+	Runner RunnerOptions
 	// APIKey, when not empty, must come with each call. Without one only this machine may call.
 	APIKey string
 	// Ready reports whether the parts behind the gateway answer; nil means they always do.
@@ -98,6 +100,9 @@ func New(o Options) (*Gateway, error) {
 	}
 	if o.WaitFor == 0 {
 		o.WaitFor = 10 * time.Second
+	}
+	if o.Runner.Wait == 0 {
+		o.Runner.Wait = 55 * time.Second
 	}
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = 10 * time.Second

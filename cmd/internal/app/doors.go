@@ -33,6 +33,7 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Publisher: p.bus, Records: p.records, Runtime: p.runtime, Sessions: p.sessions.Reader,
 			Sources: p.sources, SourcesURL: p.sourcesURL,
 			PreviewURL: previewURL(c.PreviewDomain, addr),
+			Runner:     gateway.RunnerOptions{TemplatesURL: c.Runner.TemplatesURL, Wait: c.Runner.Wait},
 			APIKey:     c.APIKey,
 			Ready:      p.db.R.PingContext,
 			Metrics:    p.telemetry.Metrics,
