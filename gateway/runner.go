@@ -41,6 +41,9 @@ func (g *Gateway) runnerRoutes(handle func(pattern string, h func(http.ResponseW
 	handle("GET /instances/{id}", g.getInstance)
 	handle("DELETE /instances/{id}", g.shutdownInstance)
 	handle("GET /instances/{id}/status", g.instanceStatus)
+	handle("GET /instances/{id}/files", g.getInstanceFiles)
+	handle("POST /instances/{id}/files", g.writeInstanceFiles)
+	handle("POST /instances/{id}/commands", g.runInstanceCommands)
 }
 
 // runnerPath reports whether a path belongs to these routes, whose errors have a form of their own.

@@ -197,7 +197,7 @@ func TestRunnerStopsWhatItsCallerLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, leave := context.WithCancel(within(t))
-	req, err := http.NewRequestWithContext(ctx, "POST", "http://"+w.Addr()+"/instances", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.Addr()+"/instances", bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
