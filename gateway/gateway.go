@@ -82,6 +82,7 @@ type Gateway struct {
 	handler  http.Handler
 	draining chan struct{}
 	drain    func()
+	consumed consumed
 }
 
 // New returns a gateway.

@@ -44,6 +44,11 @@ func (g *Gateway) runnerRoutes(handle func(pattern string, h func(http.ResponseW
 	handle("GET /instances/{id}/files", g.getInstanceFiles)
 	handle("POST /instances/{id}/files", g.writeInstanceFiles)
 	handle("POST /instances/{id}/commands", g.runInstanceCommands)
+	handle("GET /instances/{id}/logs", g.instanceLogs)
+	handle("GET /instances/{id}/errors", g.instanceErrors)
+	handle("DELETE /instances/{id}/errors", g.clearInstanceErrors)
+	handle("GET /instances/{id}/analysis", g.analyze)
+	handle("POST /logs", g.debugLog)
 }
 
 // runnerPath reports whether a path belongs to these routes, whose errors have a form of their own.
