@@ -48,6 +48,7 @@ func (g *Gateway) runnerRoutes(handle func(pattern string, h func(http.ResponseW
 	handle("GET /instances/{id}/errors", g.instanceErrors)
 	handle("DELETE /instances/{id}/errors", g.clearInstanceErrors)
 	handle("GET /instances/{id}/analysis", g.analyze)
+	handle("POST /instances/{id}/name", g.renameInstance)
 	handle("POST /logs", g.debugLog)
 }
 

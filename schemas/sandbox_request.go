@@ -53,11 +53,21 @@ func validateSandboxRequest(m *gen.SandboxRequest, f *faults) {
 		validateRun(m, f)
 	case gen.SandboxRequest_STOP:
 		f.check("sandboxId", sandboxID(m.GetSandboxId()))
+		f.check("projectName", empty(m.GetProjectName() != "", "STOP"))
 		nothingToRun(m, f, "STOP")
 	case gen.SandboxRequest_RESUME:
 		f.check("sandboxId", sandboxID(m.GetSandboxId()))
+		f.check("projectName", empty(m.GetProjectName() != "", "RESUME"))
 		nothingToRun(m, f, "RESUME")
 		f.check("stopReason", empty(m.GetStopReason() != 0, "RESUME"))
+	case gen.SandboxRequest_RENAME:
+		f.check("sandboxId", sandboxID(m.GetSandboxId()))
+		if m.GetProjectName() == "" {
+			f.missing("is required", "projectName")
+		}
+		f.check("projectName", oneLine(m.GetProjectName(), MaxProjectName))
+		nothingToRun(m, f, "RENAME")
+		f.check("stopReason", empty(m.GetStopReason() != 0, "RENAME"))
 	}
 }
 
@@ -85,7 +95,6 @@ func validateRun(m *gen.SandboxRequest, f *faults) {
 }
 
 func nothingToRun(m *gen.SandboxRequest, f *faults, action string) {
-	f.check("projectName", empty(m.GetProjectName() != "", action))
 	f.check("source", empty(m.GetSource() != nil, action))
 	f.check("installCommand", empty(m.GetInstallCommand() != "", action))
 	f.check("buildCommand", empty(m.GetBuildCommand() != "", action))

@@ -38,6 +38,8 @@ const (
 	SandboxRequest_STOP SandboxRequest_Action = 2
 	// Look at the sandbox named by sandbox_id again and move it on. Published by the janitor.
 	SandboxRequest_RESUME SandboxRequest_Action = 3
+	// Give the sandbox named by sandbox_id the name in project_name.
+	SandboxRequest_RENAME SandboxRequest_Action = 4
 )
 
 // Enum value maps for SandboxRequest_Action.
@@ -47,12 +49,14 @@ var (
 		1: "RUN",
 		2: "STOP",
 		3: "RESUME",
+		4: "RENAME",
 	}
 	SandboxRequest_Action_value = map[string]int32{
 		"UNSPECIFIED": 0,
 		"RUN":         1,
 		"STOP":        2,
 		"RESUME":      3,
+		"RENAME":      4,
 	}
 )
 
@@ -418,7 +422,7 @@ var File_sandbox_request_proto protoreflect.FileDescriptor
 const file_sandbox_request_proto_rawDesc = "" +
 	"\n" +
 	"\x15sandbox_request.proto\x12\n" +
-	"vibesdk.v1\"\xcd\a\n" +
+	"vibesdk.v1\"\xd9\a\n" +
 	"\x0eSandboxRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x129\n" +
@@ -453,13 +457,15 @@ const file_sandbox_request_proto_rawDesc = "" +
 	"archiveUri\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"8\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"D\n" +
 	"\x06Action\x12\x0f\n" +
 	"\vUNSPECIFIED\x10\x00\x12\a\n" +
 	"\x03RUN\x10\x01\x12\b\n" +
 	"\x04STOP\x10\x02\x12\n" +
 	"\n" +
-	"\x06RESUME\x10\x03\"U\n" +
+	"\x06RESUME\x10\x03\x12\n" +
+	"\n" +
+	"\x06RENAME\x10\x04\"U\n" +
 	"\n" +
 	"StopReason\x12\x1b\n" +
 	"\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\b\n" +

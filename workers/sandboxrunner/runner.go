@@ -101,6 +101,8 @@ func (r *Runner) Handle(ctx context.Context, m events.Message) error {
 		return r.stop(ctx, m, req)
 	case gen.SandboxRequest_RESUME:
 		return r.resume(ctx, req)
+	case gen.SandboxRequest_RENAME:
+		return r.rename(ctx, m, req)
 	default:
 		return events.Permanent(fmt.Errorf("action %s is not known", req.GetAction()))
 	}
@@ -146,11 +148,7 @@ func (r *Runner) stop(ctx context.Context, m events.Message, req *gen.SandboxReq
 	id := req.GetSandboxId()
 	rec, err := r.o.Records.Load(ctx, id)
 	if errors.Is(err, sandbox.ErrNotFound) {
-		if age := r.o.Now().Sub(m.Time); age.Abs() < unknownFor {
-			return events.RetryAfter(unknownFor/10, "no such sandbox yet")
-		}
-		r.o.Logger.InfoContext(ctx, "request to stop an unknown sandbox", "sandbox_id", id)
-		return nil
+		return r.unknown(ctx, m, "stop", id)
 	}
 	if err != nil {
 		return err
@@ -168,6 +166,31 @@ func (r *Runner) stop(ctx context.Context, m events.Message, req *gen.SandboxReq
 	}
 	_, err = r.drive(ctx, rec)
 	return err
+}
+
+// rename changes the name of a sandbox that lives. Of two names given at once either may stay.
+func (r *Runner) rename(ctx context.Context, m events.Message, req *gen.SandboxRequest) error {
+	id := req.GetSandboxId()
+	_, err := r.o.Records.Update(ctx, id, func(rec *sandbox.Record) error {
+		if rec.State.Terminal() {
+			return sandbox.ErrUnchanged
+		}
+		rec.ProjectName = req.GetProjectName()
+		return nil
+	})
+	if errors.Is(err, sandbox.ErrNotFound) {
+		return r.unknown(ctx, m, "rename", id)
+	}
+	return err
+}
+
+// unknown is the answer to a request about a sandbox that is not there: it may be about to be.
+func (r *Runner) unknown(ctx context.Context, m events.Message, action, id string) error {
+	if age := r.o.Now().Sub(m.Time); age.Abs() < unknownFor {
+		return events.RetryAfter(unknownFor/10, "no such sandbox yet")
+	}
+	r.o.Logger.InfoContext(ctx, "request to "+action+" an unknown sandbox", "sandbox_id", id)
+	return nil
 }
 
 // resume drives a sandbox whose message may be lost or whose preview may be gone.
