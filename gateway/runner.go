@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"vibesdk-gcp/platform/deployment"
 	"vibesdk-gcp/platform/sandbox"
 )
 
@@ -15,6 +16,9 @@ type RunnerOptions struct {
 	// TemplatesURL is the folder with the archives <name>.zip of templates, without a slash at the end: file:///… or
 	// gs://bucket/folder. Empty means that instances are made from files only.
 	TemplatesURL string
+	// Apps tells what apps are deployed, and AppURL the address of one. Without them nothing can be deployed.
+	Apps   deployment.Lookup
+	AppURL func(name string) string
 	// Wait is how long a caller waits for a new instance. Defaults to 55 s: VibeSDK gives up at 60 s.
 	Wait time.Duration
 }
@@ -49,6 +53,7 @@ func (g *Gateway) runnerRoutes(handle func(pattern string, h func(http.ResponseW
 	handle("DELETE /instances/{id}/errors", g.clearInstanceErrors)
 	handle("GET /instances/{id}/analysis", g.analyze)
 	handle("POST /instances/{id}/name", g.renameInstance)
+	handle("POST /instances/{id}/deploy", g.deployInstance)
 	handle("POST /logs", g.debugLog)
 }
 

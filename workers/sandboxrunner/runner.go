@@ -19,6 +19,8 @@ type Options struct {
 	Records *sandbox.Records
 	Runtime *sandbox.Runtime
 	Routes  *deployment.Table
+	// Target is where sandboxes run, as the routes of deployments say it. Defaults to processes.
+	Target deployment.Target
 	// Defaults apply where a request says nothing.
 	Defaults Defaults
 	// Now defaults to time.Now.
@@ -67,6 +69,9 @@ type Runner struct{ o Options }
 func New(o Options) *Runner {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Target == "" {
+		o.Target = deployment.TargetProcess
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -138,9 +143,9 @@ func (r *Runner) run(ctx context.Context, m events.Message, req *gen.SandboxRequ
 	}
 	until, err := r.drive(ctx, rec)
 	if err == nil && !until.IsZero() {
-		return events.RetryAfter(until.Sub(r.o.Now()), "the sandbox may end then")
+		err = events.RetryAfter(until.Sub(r.o.Now()), "the sandbox may end then")
 	}
-	return err
+	return r.settled(ctx, rec.AppName, err)
 }
 
 // stop ends a sandbox: always when a user asks, otherwise only if it is due.
@@ -165,7 +170,7 @@ func (r *Runner) stop(ctx context.Context, m events.Message, req *gen.SandboxReq
 		}
 	}
 	_, err = r.drive(ctx, rec)
-	return err
+	return r.settled(ctx, rec.AppName, err)
 }
 
 // rename changes the name of a sandbox that lives. Of two names given at once either may stay.
@@ -204,5 +209,5 @@ func (r *Runner) resume(ctx context.Context, req *gen.SandboxRequest) error {
 		return err
 	}
 	_, err = r.drive(ctx, rec)
-	return err
+	return r.settled(ctx, rec.AppName, err)
 }

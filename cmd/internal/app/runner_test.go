@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vibesdk-gcp/gateway/client"
 )
 
 // object is an answer as a caller that knows only JSON sees it.
@@ -250,4 +252,19 @@ func TestRunnerMakesInstancesFromTemplates(t *testing.T) {
 	}
 	w.bad(t, "POST", "/instances", object{"templateName": "absent"}, "Failed to setup instance")
 	w.bad(t, "POST", "/instances", object{"templateName": "../node"}, "templateName")
+}
+
+// deployments lists the sandboxes that serve an app and have not ended.
+func (w *world) deployments(t testing.TB, project string) (list []client.Sandbox) {
+	t.Helper()
+	all, err := w.client.Sandboxes().List(within(t), client.Requested, client.Building, client.Starting, client.Ready, client.Stopping)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if strings.HasPrefix(s.RequestID, "deploy-") && s.ProjectName == project {
+			list = append(list, s)
+		}
+	}
+	return list
 }
