@@ -54,6 +54,7 @@ func (g *Gateway) runnerRoutes(handle func(pattern string, h func(http.ResponseW
 	handle("GET /instances/{id}/analysis", g.analyze)
 	handle("POST /instances/{id}/name", g.renameInstance)
 	handle("POST /instances/{id}/deploy", g.deployInstance)
+	handle("POST /instances/{id}/github/push", g.pushInstance)
 	handle("POST /logs", g.debugLog)
 }
 

@@ -25,6 +25,7 @@ const (
 
 const (
 	redactedText = "[REDACTED]"
+	lockedText   = "the project does not allow to change this file"
 	// maxImportant, maxImportantFile and maxImportantBytes bound the answer when no path is named.
 	maxImportant      = 200
 	maxImportantFile  = 256 << 10 // bytes
@@ -271,7 +272,7 @@ func writeInstance(ctx context.Context, control *sandbox.Control, files []instan
 			results[i].Error = err.Error()
 			continue
 		case slices.Contains(locked, clean):
-			results[i].Error = "the project does not allow to change this file"
+			results[i].Error = lockedText
 			continue
 		}
 		const fits = sandbox.ControlBatchLimit / 2 // base64 and paths come on top
