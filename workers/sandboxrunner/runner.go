@@ -194,7 +194,7 @@ func (r *Runner) unknown(ctx context.Context, m events.Message, action, id strin
 	if age := r.o.Now().Sub(m.Time); age.Abs() < unknownFor {
 		return events.RetryAfter(unknownFor/10, "no such sandbox yet")
 	}
-	r.o.Logger.InfoContext(ctx, "request to "+action+" an unknown sandbox", "sandbox_id", id)
+	r.o.Logger.InfoContext(ctx, "request about an unknown sandbox", "action", action, "sandbox_id", id)
 	return nil
 }
 

@@ -45,12 +45,12 @@ func TestRunnerPushes(t *testing.T) {
 	t.Cleanup(server.Close)
 
 	w := start(t, config(t))
-	push := func(id, token string, files ...object) object {
+	push := func(token string, files ...object) object {
 		return object{"request": object{"cloneUrl": server.URL + "/repo.git", "repositoryHtmlUrl": "x", "token": token, "email": "a@example.com", "username": "some one", "isPrivate": true}, "files": files}
 	}
 	id, _ := w.create(t, nodeApp(t))
-	w.bad(t, "POST", "/instances/"+id+"/github/push", push(id, "wrong-token-of-mine"), "Push failed")
-	pushed := w.good(t, "POST", "/instances/"+id+"/github/push", push(id, token, object{"filePath": "extra.txt", "fileContents": "extra"}), "commitSha")
+	w.bad(t, "POST", "/instances/"+id+"/github/push", push("wrong-token-of-mine"), "Push failed")
+	pushed := w.good(t, "POST", "/instances/"+id+"/github/push", push(token, object{"filePath": "extra.txt", "fileContents": "extra"}), "commitSha")
 	if head := git("-C", repo, "rev-parse", "main"); pushed["commitSha"] != head {
 		t.Errorf("pushed %v, the repository has %s", pushed, head)
 	}
@@ -63,7 +63,7 @@ func TestRunnerPushes(t *testing.T) {
 
 	// From another sandbox it goes on top.
 	other, _ := w.create(t, nodeApp(t))
-	again := w.good(t, "POST", "/instances/"+other+"/github/push", push(other, token, object{"filePath": "extra.txt", "fileContents": "more"}), "commitSha")
+	again := w.good(t, "POST", "/instances/"+other+"/github/push", push(token, object{"filePath": "extra.txt", "fileContents": "more"}), "commitSha")
 	if parent := git("-C", repo, "rev-parse", again["commitSha"].(string)+"^"); parent != pushed["commitSha"] {
 		t.Errorf("the second commit is on top of %s, not of %s", parent, pushed["commitSha"])
 	}
