@@ -94,6 +94,9 @@ func problemOf(err error) Problem {
 		for _, row := range statuses {
 			if errors.Is(err, row.is) {
 				p = Problem{Status: row.status, Type: row.code, Detail: err.Error()}
+				if errors.Is(err, ratelimit.ErrUnavailable) {
+					p.Detail = ratelimit.ErrUnavailable.Error() // what drivers say names addresses
+				}
 				break
 			}
 		}
@@ -114,7 +117,7 @@ func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // nobody is listening
 	}
-	if no, ok := errors.AsType[*limitRejection](err); ok {
+	if no, ok := errors.AsType[*limitedError](err); ok {
 		no.answer(w)
 		return
 	}

@@ -42,7 +42,8 @@ type Options struct {
 	Sessions *session.Reader
 	// Limits decides what callers may use. Nil means that there are no limits to ask.
 	Limits *ratelimit.Limiter
-	// LimitCalls charges each call to this API to the limit apiRateLimit of its caller.
+	// LimitCalls charges each call to this API to the limit apiRateLimit of its caller, health checks excepted, and each call with
+	// a wrong key to authRateLimit of its address. Limits must have both.
 	LimitCalls bool
 	// Sources is where uploaded archives and large payloads go, and SourcesURL the address that workers know it by, without a slash at
 	// the end: file:///… or gs://bucket.
@@ -89,6 +90,11 @@ type Gateway struct {
 func New(o Options) (*Gateway, error) {
 	if o.Publisher == nil || o.Records == nil || o.Runtime == nil || o.Sessions == nil || o.Sources == nil || o.SourcesURL == "" || o.PreviewURL == nil {
 		return nil, errors.New("gateway: Publisher, Records, Runtime, Sessions, Sources, SourcesURL and PreviewURL are required")
+	}
+	for _, name := range []string{ratelimit.APIRateLimit, ratelimit.AuthRateLimit} {
+		if o.LimitCalls && (o.Limits == nil || o.Limits.Limits()[name].Period == 0) {
+			return nil, errors.New("gateway: LimitCalls needs a limit " + name)
+		}
 	}
 	if o.Topics == nil {
 		o.Topics = events.Topics()

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"net"
 	"net/http"
 	"strings"
@@ -16,18 +17,26 @@ func (g *Gateway) guard(next http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		if err := g.admit(r, crossOrigin); err != nil {
+		if err := g.enter(w, r, crossOrigin); err != nil {
 			g.fail(w, r, err)
 			return
 		}
-		if !probe(r) {
-			if err := g.limitCalls(r.Context(), w.Header(), caller(r)); err != nil {
-				g.fail(w, r, err)
-				return
-			}
-		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// enter admits a call and charges it to its caller's limits.
+func (g *Gateway) enter(w http.ResponseWriter, r *http.Request, crossOrigin *http.CrossOriginProtection) error {
+	err := g.admit(r, crossOrigin)
+	if own, ok := errors.AsType[*httpError](err); ok && own.status == http.StatusUnauthorized {
+		if limited := g.limitStrangers(w, r); limited != nil {
+			return limited
+		}
+	}
+	if err != nil || probe(r) {
+		return err
+	}
+	return g.limitCalls(w, r)
 }
 
 func (g *Gateway) admit(r *http.Request, crossOrigin *http.CrossOriginProtection) error {
@@ -52,13 +61,17 @@ func (g *Gateway) admit(r *http.Request, crossOrigin *http.CrossOriginProtection
 // probe reports whether a request asks for nothing but health, as those do that watch the server.
 func probe(r *http.Request) bool { return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" }
 
-// caller names who calls, as rate limits know them: by a digest of the key, or by address. Only the address of the connection counts:
-// anybody can write a header.
-func caller(r *http.Request) string {
-	if _, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok {
-		sum := sha256.Sum256([]byte(token))
-		return "token:" + hex.EncodeToString(sum[:8])
+// caller names who calls, as rate limits know them: by a digest of the key, which was found to be valid, or by address.
+func (g *Gateway) caller(r *http.Request) string {
+	if len(g.apiKey) == 0 { // then what a caller sends as a key is anything
+		return addressOf(r)
 	}
+	sum := sha256.Sum256([]byte(g.apiKey))
+	return "token:" + hex.EncodeToString(sum[:8])
+}
+
+// addressOf is the address of the connection. What a header says about it counts nothing: anybody can write one.
+func addressOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		host = "unknown"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,18 +21,18 @@ type LimitDetails struct {
 	Suggestions []string `json:"suggestions"`
 }
 
-// limitRejection is the error of a charge that was rejected: 429, with the results beside the problem.
-type limitRejection struct {
+// limitedError is the error of a charge that was rejected: 429, with the results beside the problem.
+type limitedError struct {
 	results LimitResults
 	details LimitDetails
 	// again is how long to wait in whole seconds, negative when no waiting helps.
 	again int64
 }
 
-func (e *limitRejection) Error() string { return e.details.Message }
+func (e *limitedError) Error() string { return e.details.Message }
 
 // problem is the body: a problem, the first result that rejected, and the details.
-func (e *limitRejection) problem() Problem {
+func (e *limitedError) problem() Problem {
 	return Problem{
 		Type: "urn:vibesdk:problem:rate-limited", Title: http.StatusText(http.StatusTooManyRequests),
 		Status: http.StatusTooManyRequests, Detail: e.details.Message,
@@ -39,8 +40,8 @@ func (e *limitRejection) problem() Problem {
 }
 
 // MarshalJSON implements json.Marshaler.
-func (e *limitRejection) MarshalJSON() ([]byte, error) {
-	first := e.first()
+func (e *limitedError) MarshalJSON() ([]byte, error) {
+	first := e.results.Results[e.first()]
 	return json.Marshal(struct {
 		Problem
 		LimitResult
@@ -50,9 +51,9 @@ func (e *limitRejection) MarshalJSON() ([]byte, error) {
 }
 
 // answer writes the rejection. Retry-After is left out when no waiting helps.
-func (e *limitRejection) answer(w http.ResponseWriter) {
-	if e.again >= 0 {
-		w.Header().Set("Retry-After", strconv.FormatInt(max(e.again, 1), 10))
+func (e *limitedError) answer(w http.ResponseWriter) {
+	if e.again > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(e.again, 10))
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -60,20 +61,16 @@ func (e *limitRejection) answer(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(e) // a client that is gone needs no answer
 }
 
-func (e *limitRejection) first() LimitResult {
-	for _, r := range e.results.Results {
-		if !r.Success {
-			return r
-		}
-	}
-	return LimitResult{}
+// first is the index of the first result that rejected.
+func (e *limitedError) first() int {
+	return slices.IndexFunc(e.results.Results, func(r LimitResult) bool { return !r.Success })
 }
 
 // tooMany makes the error of charges of which at least one was rejected.
 func tooMany(limiter *ratelimit.Limiter, charges []ratelimit.Charge, results LimitResults) error {
-	e := &limitRejection{results: results}
-	first := e.first()
-	config := configOf(limiter, charges, first)
+	e := &limitedError{results: results}
+	first := results.Results[e.first()]
+	config, _ := limiter.ConfigOf(charges[e.first()])
 	e.details = LimitDetails{
 		Message:   fmt.Sprintf("Rate limit exceeded for %s. Please try again later.", first.Limit),
 		LimitType: first.Limit, Limit: config.Limit, Period: config.Period, Suggestions: []string{},
@@ -90,7 +87,7 @@ func tooMany(limiter *ratelimit.Limiter, charges []ratelimit.Charge, results Lim
 		case r.RetryAfter == ratelimit.Never:
 			e.again = -1
 		case e.again >= 0:
-			e.again = max(e.again, int64(math.Ceil(r.RetryAfterSeconds)))
+			e.again = max(e.again, 1, int64(math.Ceil(r.RetryAfterSeconds)))
 		}
 	}
 	if e.again > 0 {
@@ -99,44 +96,47 @@ func tooMany(limiter *ratelimit.Limiter, charges []ratelimit.Charge, results Lim
 	return e
 }
 
-func configOf(limiter *ratelimit.Limiter, charges []ratelimit.Charge, r LimitResult) ratelimit.Config {
-	for _, c := range charges {
-		if c.Limit == r.Limit && c.Identifier == r.Identifier {
-			config, _ := limiter.ConfigOf(c)
-			return config
-		}
-	}
-	return ratelimit.Config{}
-}
-
-// setLimitHeaders tells the limits and what is left in the fields of draft-ietf-httpapi-ratelimit-headers: RateLimit-Policy
-// lists every limit of the call, the other three speak of the one that leaves least. RateLimit-Reset is exact after a rejection;
-// otherwise it is the whole period, since a sliding window has no moment at which everything is back.
+// setLimitHeaders tells the limits of a call and what the tightest of them leaves, in the fields of
+// draft-ietf-httpapi-ratelimit-headers: RateLimit-Policy and RateLimit as since its version 8, and RateLimit-Limit, -Remaining and
+// -Reset as before. The time to the reset is exact after a rejection, and absent when no waiting helps; otherwise it is
+// the whole period, since a sliding window has no moment at which everything is back.
 func setLimitHeaders(h http.Header, limiter *ratelimit.Limiter, charges []ratelimit.Charge, results []ratelimit.Result) {
-	var policies []string
-	least := -1
+	policies := make([]string, len(charges))
+	least := 0
 	for i, c := range charges {
-		config, ok := limiter.ConfigOf(c)
-		if !ok {
-			continue
-		}
-		policies = append(policies, fmt.Sprintf("%q;q=%s;w=%d", c.Limit, number(config.Limit), int64(math.Ceil(config.Period))))
-		if least < 0 || results[i].RemainingLimit < results[least].RemainingLimit || results[least].Success && !results[i].Success {
+		config, _ := limiter.ConfigOf(c)
+		policies[i] = fmt.Sprintf("%q;q=%d;w=%d", c.Limit, whole(config.Limit), int64(math.Ceil(config.Period)))
+		if tighter(results[i], results[least]) {
 			least = i
 		}
 	}
-	if least < 0 {
-		return
-	}
+	slices.Sort(policies)
 	config, _ := limiter.ConfigOf(charges[least])
-	reset := config.Period
-	if r := results[least]; !r.Success && r.RetryAfter != ratelimit.Never {
-		reset = r.RetryAfter.Seconds()
+	left, reset := whole(results[least].RemainingLimit), int64(math.Ceil(config.Period))
+	if r := results[least]; !r.Success {
+		reset = int64(math.Ceil(r.RetryAfter.Seconds()))
 	}
-	h.Set("RateLimit-Policy", strings.Join(policies, ", "))
-	h.Set("RateLimit-Limit", number(config.Limit))
-	h.Set("RateLimit-Remaining", strconv.FormatInt(int64(math.Floor(results[least].RemainingLimit)), 10))
-	h.Set("RateLimit-Reset", strconv.FormatInt(int64(math.Ceil(reset)), 10))
+	h.Set("RateLimit-Policy", strings.Join(slices.Compact(policies), ", "))
+	h.Set("RateLimit-Limit", strconv.FormatInt(whole(config.Limit), 10))
+	h.Set("RateLimit-Remaining", strconv.FormatInt(left, 10))
+	state := fmt.Sprintf("%q;r=%d", charges[least].Limit, left)
+	if results[least].RetryAfter != ratelimit.Never {
+		h.Set("RateLimit-Reset", strconv.FormatInt(reset, 10))
+		state += fmt.Sprintf(";t=%d", reset)
+	}
+	h.Set("RateLimit", state)
 }
 
-func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+// tighter reports whether a leaves less than b: a rejection less than anything, the one with the longest wait the least.
+func tighter(a, b ratelimit.Result) bool {
+	if a.Success != b.Success {
+		return !a.Success
+	}
+	if !a.Success {
+		return a.RetryAfter > b.RetryAfter
+	}
+	return a.RemainingLimit < b.RemainingLimit
+}
+
+// whole rounds down: the fields take whole numbers only, and half a call is none.
+func whole(v float64) int64 { return int64(math.Floor(v)) }

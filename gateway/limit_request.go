@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -16,7 +19,7 @@ import (
 // maxLimitBody bounds the body of a call about limits: MaxItems charges with keys and configurations fit well.
 const maxLimitBody = 64 << 10
 
-// limitRequest is the body of every call about limits; each method uses some of the fields.
+// limitRequest is the body of every call about limits; limitFields says which method takes what.
 type limitRequest struct {
 	// N is the cost; absent means 1.
 	N *float64 `json:"n"`
@@ -81,18 +84,42 @@ func kindName(goType string) string {
 	return "value of its kind"
 }
 
-func (b limitRequest) charge(limit, identifier string) (ratelimit.Charge, error) {
-	if len(b.Charges) > 0 {
-		return ratelimit.Charge{}, invalid("charges", "are for POST /v1/limits:increment and :check")
+// given reports which fields the body has.
+func (b limitRequest) given() map[string]bool {
+	return map[string]bool{
+		"n": b.N != nil, "config": b.Config != nil, "charges": b.Charges != nil, "reserve": b.Reserve,
+		"reservationId": b.ReservationID != "", "reservation": b.Reservation != nil, "actual": b.Actual != nil,
 	}
+}
+
+// limitFields lists what the body of each method may have.
+var limitFields = map[string][]string{
+	"one increment": {"n", "config", "reserve", "reservationId"}, "one check": {"n", "config"},
+	"one remaining": {"n", "config"}, "one reset": {"n", "config"}, // one body may serve all four
+	"increment": {"charges", "reserve", "reservationId"}, "check": {"charges"},
+	"settle": {"reservation", "actual"}, "refund": {"reservation"},
+}
+
+// only refuses fields that have no meaning for a method.
+func (b limitRequest) only(method string) error {
+	given := b.given()
+	for _, field := range slices.Sorted(maps.Keys(given)) {
+		if given[field] && !slices.Contains(limitFields[method], field) {
+			return invalid(field, "has no meaning here; the body may have %s", strings.Join(limitFields[method], ", "))
+		}
+	}
+	if b.ReservationID != "" && !b.Reserve {
+		return invalid("reservationId", "needs reserve to be true")
+	}
+	return nil
+}
+
+func (b limitRequest) charge(limit, identifier string) (ratelimit.Charge, error) {
 	return limitCharge{limit, identifier, b.N, b.Config}.charge("")
 }
 
 func (b limitRequest) charges() ([]ratelimit.Charge, error) {
-	switch {
-	case b.N != nil || b.Config != nil:
-		return nil, invalid("charges", "hold n and config here, each its own")
-	case len(b.Charges) == 0 || len(b.Charges) > ratelimit.MaxItems:
+	if len(b.Charges) == 0 || len(b.Charges) > ratelimit.MaxItems {
 		return nil, invalid("charges", "must be 1 to %d", ratelimit.MaxItems)
 	}
 	charges := make([]ratelimit.Charge, len(b.Charges))
@@ -119,8 +146,15 @@ func (c limitCharge) charge(prefix string) (ratelimit.Charge, error) {
 		return charge, invalid(prefix+"identifier", "is required")
 	case len(c.Identifier) > most:
 		return charge, invalid(prefix+"identifier", "is %d bytes long, the limit is %d", len(c.Identifier), most)
-	case !utf8.ValidString(c.Identifier) || bytes.ContainsFunc([]byte(c.Identifier), unicode.IsControl):
+	case !utf8.ValidString(c.Identifier) || strings.ContainsFunc(c.Identifier, unicode.IsControl):
 		return charge, invalid(prefix+"identifier", "must be UTF-8 text without control characters")
+	case ratelimit.ValidateCharge(charge.N) != nil:
+		return charge, invalid(prefix+"n", "must be -%g to %g", float64(ratelimit.MaxCount), float64(ratelimit.MaxCount))
+	}
+	if c.Config != nil {
+		if wrong, ok := errors.AsType[*ratelimit.FieldError](c.Config.Validate()); ok {
+			return charge, invalid(prefix+"config."+wrong.Field, "%s", wrong.Message)
+		}
 	}
 	return charge, nil
 }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"net/http"
 
 	"vibesdk-gcp/platform/ratelimit"
@@ -30,6 +29,8 @@ type LimitResults struct {
 // LimitRemaining answers what a limit still admits.
 type LimitRemaining struct {
 	RemainingLimit float64 `json:"remainingLimit"`
+	// Degraded is as in [LimitResult].
+	Degraded bool `json:"degraded,omitempty"`
 }
 
 func (g *Gateway) limiter() (*ratelimit.Limiter, error) {
@@ -56,8 +57,14 @@ func (g *Gateway) actOnLimit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	identifier, action := verb(r.PathValue("identifier"))
+	if limitFields["one "+action] == nil {
+		return &httpError{http.StatusNotFound, "no-route", "there is no POST " + r.URL.Path + ": add :increment, :check, :remaining or :reset"}
+	}
 	body, err := readLimitRequest(w, r)
 	if err != nil {
+		return err
+	}
+	if err := body.only("one " + action); err != nil {
 		return err
 	}
 	charge, err := body.charge(r.PathValue("type"), identifier)
@@ -68,20 +75,19 @@ func (g *Gateway) actOnLimit(w http.ResponseWriter, r *http.Request) error {
 	case "increment", "check":
 		return g.decide(w, r, limiter, action == "check", body.Reserve, body.ReservationID, charge)
 	case "remaining":
-		left, err := limiter.RemainingOf(r.Context(), charge)
+		left, degraded, err := limiter.RemainingOf(r.Context(), charge)
 		if err != nil {
 			return err
 		}
-		writeJSON(w, http.StatusOK, LimitRemaining{left})
+		writeJSON(w, http.StatusOK, LimitRemaining{left, degraded})
 		return nil
-	case "reset":
+	default:
 		if err := limiter.Reset(r.Context(), charge.Limit, charge.Identifier); err != nil {
 			return err
 		}
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	return &httpError{http.StatusNotFound, "no-route", "there is no POST " + r.URL.Path + ": add :increment, :check, :remaining or :reset"}
 }
 
 // actOnLimits answers the custom methods that concern several limits at once.
@@ -93,6 +99,9 @@ func (g *Gateway) actOnLimits(action string) func(http.ResponseWriter, *http.Req
 		}
 		body, err := readLimitRequest(w, r)
 		if err != nil {
+			return err
+		}
+		if err := body.only(action); err != nil {
 			return err
 		}
 		if action == "settle" || action == "refund" {
@@ -110,10 +119,8 @@ func (g *Gateway) actOnLimits(action string) func(http.ResponseWriter, *http.Req
 func (g *Gateway) decide(w http.ResponseWriter, r *http.Request, limiter *ratelimit.Limiter, check, reserve bool, id string, charges ...ratelimit.Charge) error {
 	var results []ratelimit.Result
 	var reservation *ratelimit.Reservation
-	err := error(nil)
+	var err error
 	switch {
-	case check && reserve:
-		return invalid("reserve", "has no meaning for a check")
 	case check:
 		results, err = limiter.Check(r.Context(), charges...)
 	case reserve:
@@ -126,9 +133,9 @@ func (g *Gateway) decide(w http.ResponseWriter, r *http.Request, limiter *rateli
 	if err != nil {
 		return err
 	}
-	answer := LimitResults{Success: ratelimit.Admitted(results), Reservation: reservation, Results: make([]LimitResult, len(results))}
-	for i, result := range results {
-		answer.Results[i] = limitResult(charges[i], result)
+	answer := LimitResults{Success: ratelimit.Admitted(results), Reservation: reservation}
+	for i, charge := range charges {
+		answer.Results = append(answer.Results, limitResult(charge, results[i]))
 	}
 	setLimitHeaders(w.Header(), limiter, charges, results)
 	if !answer.Success && !check {
@@ -151,8 +158,6 @@ func settle(w http.ResponseWriter, r *http.Request, limiter *ratelimit.Limiter, 
 	}
 	actual := 0.0
 	switch {
-	case refund && body.Actual != nil:
-		return invalid("actual", "has no meaning for a refund")
 	case !refund && body.Actual == nil:
 		return invalid("actual", "is required")
 	case !refund:
@@ -173,21 +178,30 @@ func limitResult(c ratelimit.Charge, result ratelimit.Result) LimitResult {
 	return answer
 }
 
-// limitCalls charges every call that passed the guard to [ratelimit.APIRateLimit] of its caller, when
-// [Options.LimitCalls] is set. An outage lets calls pass, within the guard's own bound.
-func (g *Gateway) limitCalls(ctx context.Context, h http.Header, caller string) error {
-	if !g.LimitCalls || g.Limits == nil {
+// limitCalls charges a call that passed the guard to [ratelimit.APIRateLimit] of its caller, when [Options.LimitCalls] is
+// set. An outage lets calls pass, within the guard's own bound.
+func (g *Gateway) limitCalls(w http.ResponseWriter, r *http.Request) error {
+	return g.limitCaller(w, r, ratelimit.APIRateLimit, g.caller(r))
+}
+
+// limitStrangers charges a call with a wrong key to [ratelimit.AuthRateLimit] of its address, so that keys cannot be
+// guessed at any rate.
+func (g *Gateway) limitStrangers(w http.ResponseWriter, r *http.Request) error {
+	return g.limitCaller(w, r, ratelimit.AuthRateLimit, addressOf(r))
+}
+
+func (g *Gateway) limitCaller(w http.ResponseWriter, r *http.Request, limit, identifier string) error {
+	if !g.LimitCalls {
 		return nil
 	}
-	charge := ratelimit.Charge{Limit: ratelimit.APIRateLimit, Identifier: caller, N: 1}
-	results, err := g.Limits.Take(ctx, charge)
+	charges := []ratelimit.Charge{{Limit: limit, Identifier: identifier, N: 1}}
+	results, err := g.Limits.Take(r.Context(), charges...)
 	if err != nil {
 		return err
 	}
-	charges := []ratelimit.Charge{charge}
-	setLimitHeaders(h, g.Limits, charges, results)
+	setLimitHeaders(w.Header(), g.Limits, charges, results)
 	if ratelimit.Admitted(results) {
 		return nil
 	}
-	return tooMany(g.Limits, charges, LimitResults{Results: []LimitResult{limitResult(charge, results[0])}})
+	return tooMany(g.Limits, charges, LimitResults{Results: []LimitResult{limitResult(charges[0], results[0])}})
 }

@@ -13,8 +13,8 @@ import (
 // MaxPayload is the largest state_mutation payload in bytes of JSON text. A larger one travels by address.
 const MaxPayload = 8 << 20
 
-// AwaitedAttribute, set to 1 on a message of `state-mutations`, says that its publisher waits for the outcome. A rejection is then its
-// answer and no dead letter.
+// AwaitedAttribute is the attribute, set to 1, of a message of `state-mutations` whose publisher waits for the outcome. A rejection
+// is then its answer and no dead letter.
 const AwaitedAttribute = "awaited"
 
 const stateMutation = "state mutation"

@@ -1,4 +1,4 @@
-// Command vibectl works with sandboxes and agent sessions from a terminal.
+// Command vibectl works with sandboxes, agent sessions and rate limits from a terminal.
 package main
 
 import (

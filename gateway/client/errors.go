@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Errors that callers match with errors.Is.
@@ -17,8 +19,10 @@ var (
 	// ErrVersion: the session is at another version than the write expected; see [Error.Version].
 	ErrVersion = errors.New("the session is at another version")
 	// ErrRejected: the write is well formed but cannot be applied to what is there.
-	ErrRejected    = errors.New("the write cannot be applied")
-	ErrTooLarge    = errors.New("too large")
+	ErrRejected = errors.New("the write cannot be applied")
+	ErrTooLarge = errors.New("too large")
+	// ErrLimited: the server limits calls, and this caller made too many; see [Error.RetryAfter].
+	ErrLimited     = errors.New("too many calls")
 	ErrUnavailable = errors.New("the server cannot do this now")
 	// ErrUnreachable means that no server answered at the address.
 	ErrUnreachable = errors.New("no server answers")
@@ -32,7 +36,7 @@ var kinds = map[int]error{
 	http.StatusPreconditionFailed:    ErrVersion,
 	http.StatusUnprocessableEntity:   ErrRejected,
 	http.StatusRequestEntityTooLarge: ErrTooLarge,
-	http.StatusTooManyRequests:       ErrUnavailable,
+	http.StatusTooManyRequests:       ErrLimited,
 	http.StatusBadGateway:            ErrUnavailable,
 	http.StatusServiceUnavailable:    ErrUnavailable,
 	http.StatusGatewayTimeout:        ErrUnavailable,
@@ -48,6 +52,10 @@ type Error struct {
 	Faults []Fault `json:"faults"`
 	// Version is the session's, when a write to it was decided against.
 	Version *int64 `json:"version"`
+	// RetryAfter is how long the server says to wait; 0 when it says nothing.
+	RetryAfter time.Duration `json:"-"`
+
+	body []byte
 }
 
 // Fault is one field of a request that breaks a rule.
@@ -101,6 +109,9 @@ func errorOf(resp *http.Response) error {
 	if e.Detail == "" {
 		e.Detail = "the server answered " + resp.Status
 	}
-	e.Status = resp.StatusCode // a body cannot say otherwise
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	e.Status, e.body = resp.StatusCode, body // a body cannot say otherwise
 	return e
 }

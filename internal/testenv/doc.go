@@ -1,9 +1,9 @@
-// Package testenv gives tests the real back ends: a PostgreSQL server and the official emulators of Pub/Sub and
-// Firestore, and Cloudflare's workerd.
+// Package testenv gives tests the real back ends: a PostgreSQL and a Redis server, the official emulators of
+// Pub/Sub and Firestore, and Cloudflare's workerd.
 //
 // # Where a back end comes from
 //
-// An address in the environment wins: TEST_POSTGRES_URL (a role that may create databases),
+// An address in the environment wins: TEST_POSTGRES_URL (a role that may create databases), TEST_REDIS_URL,
 // PUBSUB_EMULATOR_HOST and FIRESTORE_EMULATOR_HOST. Otherwise the program is looked for on this machine and started once for each test
 // binary, on a free port of the loopback interface, when the first test asks for it. Starting PostgreSQL takes
 // about a second, an emulator two to five.
@@ -13,7 +13,7 @@
 //
 // # Isolation
 //
-// Every call gives a database, or an emulator project, of its own, so tests may run in parallel. Both are
+// Every call gives a database, an emulator project, or a prefix for keys, of its own, so tests may run in parallel. Both are
 // removed when the test ends.
 //
 // # Missing back ends

@@ -44,13 +44,13 @@ type Config struct {
 	CalendarDaily bool `json:"calendarDaily,omitempty" yaml:"calendarDaily,omitempty"`
 }
 
-// Validate returns nil or an ErrInvalid that names the first faulty field and its limit.
+// Validate returns nil or a [FieldError] about the first faulty field.
 func (c Config) Validate() error {
 	_, err := c.Rule()
 	return err
 }
 
-// Rule checks the limit and turns it into whole milliseconds. ErrInvalid names the faulty field and its limit.
+// Rule checks the limit and turns it into whole milliseconds. A faulty field is a [FieldError].
 func (c Config) Rule() (Rule, error) {
 	r := Rule{Config: c, Size: defaultBucketSeconds * 1000, BurstWindow: defaultBurstSeconds * 1000}
 	for _, count := range []struct {
@@ -58,7 +58,7 @@ func (c Config) Rule() (Rule, error) {
 		value float64
 	}{{"limit", c.Limit}, {"burst", c.Burst}, {"dailyLimit", deref(c.DailyLimit)}} {
 		if !(count.value >= 0 && count.value <= MaxCount) { // so written, it refuses NaN as well
-			return Rule{}, fmt.Errorf("%w: %s must be 0 to %g", ErrInvalid, count.name, float64(MaxCount))
+			return Rule{}, &FieldError{count.name, fmt.Sprintf("must be 0 to %g", float64(MaxCount))}
 		}
 	}
 	var err error
@@ -76,7 +76,7 @@ func (c Config) Rule() (Rule, error) {
 		}
 	}
 	if longest := r.longest(); longest/r.Size > MaxBuckets {
-		return Rule{}, fmt.Errorf("%w: bucketSize divides a window of %g s into more than %d buckets", ErrInvalid, float64(longest)/1000, MaxBuckets)
+		return Rule{}, &FieldError{"bucketSize", fmt.Sprintf("divides a window of %g s into more than %d buckets", float64(longest)/1000, MaxBuckets)}
 	}
 	return r, nil
 }
@@ -84,11 +84,11 @@ func (c Config) Rule() (Rule, error) {
 // millis reads seconds that are a whole number of milliseconds.
 func millis(name string, seconds, least, most float64) (int64, error) {
 	if !(seconds >= least && seconds <= most) {
-		return 0, fmt.Errorf("%w: %s must be %g to %g seconds", ErrInvalid, name, least, most)
+		return 0, &FieldError{name, fmt.Sprintf("must be %g to %g seconds", least, most)}
 	}
 	ms := math.Round(seconds * 1000)
 	if math.Abs(seconds*1000-ms) > 1e-3 {
-		return 0, fmt.Errorf("%w: %s must be a whole number of milliseconds", ErrInvalid, name)
+		return 0, &FieldError{name, "must be a whole number of milliseconds"}
 	}
 	return int64(ms), nil
 }

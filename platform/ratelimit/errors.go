@@ -13,3 +13,15 @@ var (
 	// ErrApart is a call whose keys cannot be charged together because they live on different shards.
 	ErrApart = errors.New("keys of one call live on different shards")
 )
+
+// FieldError is an ErrInvalid about one field of a [Config].
+type FieldError struct {
+	// Field is the field's name in JSON, Message the rule that it breaks.
+	Field, Message string
+}
+
+// Error implements error.
+func (e *FieldError) Error() string { return ErrInvalid.Error() + ": " + e.Field + " " + e.Message }
+
+// Is makes a FieldError match ErrInvalid.
+func (e *FieldError) Is(target error) bool { return target == ErrInvalid }

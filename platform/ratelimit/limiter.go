@@ -114,17 +114,19 @@ func Admitted(results []Result) bool {
 
 // Remaining is what a limit still admits, at least 0; the burst window has no part in it. Errors are those of Take.
 func (l *Limiter) Remaining(ctx context.Context, limit, identifier string) (float64, error) {
-	return l.RemainingOf(ctx, Charge{Limit: limit, Identifier: identifier})
+	left, _, err := l.RemainingOf(ctx, Charge{Limit: limit, Identifier: identifier})
+	return left, err
 }
 
-// RemainingOf is Remaining under the configuration of a charge, whose N does not matter.
-func (l *Limiter) RemainingOf(ctx context.Context, c Charge) (float64, error) {
+// RemainingOf is Remaining under the configuration of a charge, whose N does not matter. Degraded says that the
+// backend was down and the guard of this process answered.
+func (l *Limiter) RemainingOf(ctx context.Context, c Charge) (left float64, degraded bool, err error) {
 	c.N = 0
 	t, _, err := l.take(ctx, []Charge{c}, true)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	return t.items[0].Rule.Remaining(t.answers[0]), nil
+	return t.items[0].Rule.Remaining(t.answers[0]), t.degraded, nil
 }
 
 // Reset forgets what was charged to a limit for exactly this identifier. The limit need not be configured.

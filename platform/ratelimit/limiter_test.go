@@ -224,6 +224,8 @@ func TestSettleRefuses(t *testing.T) {
 		"bucket":     change(func(r *ratelimit.Reservation) { r.Charges[0].Bucket = -1 }),
 		"no id":      change(func(r *ratelimit.Reservation) { r.ID = "" }),
 		"long id":    change(func(r *ratelimit.Reservation) { r.ID = strings.Repeat("i", 129) }),
+		"overflow":   change(func(r *ratelimit.Reservation) { r.Charges[0].Bucket = 1 << 60 }),
+		"cost":       change(func(r *ratelimit.Reservation) { r.Charges[0].N = -1e300 }),
 	} {
 		if err := l.Refund(t.Context(), r); !errors.Is(err, ratelimit.ErrInvalid) {
 			t.Errorf("%s: %v, want ErrInvalid", name, err)
@@ -375,13 +377,13 @@ func TestChargesBringTheirConfiguration(t *testing.T) {
 		t.Errorf("after 2 of 2: %+v, %v", results, err)
 	}
 	given.Config = &ratelimit.Config{Limit: 5, Period: 60}
-	if left, err := l.RemainingOf(t.Context(), given); err != nil || left != 3 {
+	if left, _, err := l.RemainingOf(t.Context(), given); err != nil || left != 3 {
 		t.Errorf("under another configuration of the same name %v remain, %v; want 3", left, err)
 	}
 	if err := l.Reset(t.Context(), "notConfigured", "u"); err != nil {
 		t.Error(err)
 	}
-	if left, err := l.RemainingOf(t.Context(), given); err != nil || left != 5 {
+	if left, _, err := l.RemainingOf(t.Context(), given); err != nil || left != 5 {
 		t.Errorf("after a reset %v remain, %v; want 5", left, err)
 	}
 	given.Config = &ratelimit.Config{Limit: 5}

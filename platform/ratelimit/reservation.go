@@ -7,6 +7,9 @@ import (
 	"fmt"
 )
 
+// lastMillis is the end of the year 9999: buckets beyond it would not fit into their arithmetic.
+const lastMillis = 253_402_300_799_999
+
 // MaxReservationID bounds the id of a reservation, in bytes.
 const MaxReservationID = 128
 
@@ -76,13 +79,13 @@ func (l *Limiter) settle(ctx context.Context, r Reservation, c Reserved, actual 
 	switch {
 	case err != nil:
 		return err
-	case c.Size != limit.rule.Size || c.Bucket < 0:
+	case c.Size != limit.rule.Size || c.Bucket < 0 || c.Bucket > lastMillis/c.Size:
 		return fmt.Errorf("%w: the reservation's bucket is none of limit %s", ErrInvalid, c.Limit)
 	case r.ID == "" || len(r.ID) > MaxReservationID:
 		return fmt.Errorf("%w: id of the reservation must be 1 to %d bytes", ErrInvalid, MaxReservationID)
 	}
 	a := Adjustment{ID: r.ID, Key: Key(c.Limit, c.Identifier), Rule: limit.rule, Bucket: c.Bucket, Delta: actual - c.N}
-	if err := errors.Join(ValidateKey(a.Key), ValidateKey(a.ID)); err != nil {
+	if err := errors.Join(ValidateKey(a.Key), ValidateKey(a.ID), ValidateCharge(c.N)); err != nil {
 		return err
 	}
 	if r.Guard {

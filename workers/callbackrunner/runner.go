@@ -273,7 +273,6 @@ func (d *delivery) putOff(ctx context.Context, v verdict, late time.Duration) er
 		// Half as long again as it has been waiting already: no more than some calls an hour for a host that is gone.
 		after = min(max(late/2, d.o.postpone), maxPostpone)
 	}
-	after = max(after, d.o.postpone)
 	d.log.WarnContext(ctx, "agent host did not take the run", "error", v.err, "again_after", after)
 	if _, err := d.claim(ctx, "put-off", after); err != nil {
 		return err

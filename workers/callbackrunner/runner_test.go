@@ -260,6 +260,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		"30": 30 * time.Second, "0": time.Second, "-5": time.Second, "soon": time.Second, "86400": 5 * time.Minute,
 		t0.Add(time.Minute).Format(http.TimeFormat): time.Minute,
 		t0.Add(-time.Hour).Format(http.TimeFormat):  time.Second,
+		t0.Add(time.Hour).Format(http.TimeFormat):   5 * time.Minute,
 	} {
 		w := newWorld(t)
 		w.apply(t, session.Enqueue, `{"id":"j","callback":"c"}`)
@@ -294,6 +295,32 @@ func TestDuplicatesAtOnceCallOnce(t *testing.T) {
 	wg.Wait()
 	if calls := w.host.calls(); len(calls) != 1 || len(w.jobs(t)) != 0 {
 		t.Errorf("%d calls, %d jobs left", len(calls), len(w.jobs(t)))
+	}
+}
+
+// TestAnotherWasFaster claims the run between this delivery's look at it and its claim: when it asks for the time the second time.
+func TestAnotherWasFaster(t *testing.T) {
+	t.Parallel()
+	for age, want := range map[time.Duration]string{0: "again in 1m15s: another delivery has the run", 3 * time.Minute: ""} {
+		asked := 0
+		var w *world
+		w = newWorld(t, func(o *callbackrunner.Options) {
+			o.Now = func() time.Time {
+				if asked++; asked == 2 {
+					w.apply(t, session.StartJob, `{"id":"j","run":1,"holder":"another","until":"2026-03-01T12:00:30Z"}`)
+				}
+				return w.now()
+			}
+		})
+		w.apply(t, session.Enqueue, `{"id":"j","callback":"c"}`)
+		m := w.due(t)
+		m.Time = t0.Add(-age)
+		wantAnswer(t, w.handle(t, m), want)
+		m.Time = t0
+		wantAnswer(t, w.handle(t, m), "again in 30s: the run may not begin yet")
+		if calls := w.host.calls(); len(calls) > 0 || asked < 2 {
+			t.Errorf("called: %+v", calls)
+		}
 	}
 }
 
@@ -410,6 +437,33 @@ func TestWithoutAHost(t *testing.T) {
 	}
 	if j := w.jobs(t)[0]; j.Attempt != 0 || j.Run != 1 || j.Holder != "" {
 		t.Errorf("the job is not as it was: %+v", j)
+	}
+}
+
+// TestKeysOfRuns: ids are any text, and no two runs have the same key.
+func TestKeysOfRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	keys := map[string]string{}
+	for _, ids := range [][2]string{{"a", "bc"}, {"ab", "c"}, {"a/b", "c"}, {"a/", "b/c"}, {"a/b/", "c"}} {
+		outcomes, err := w.Store.Apply(t.Context(), ids[0], []session.Mutation{
+			{ID: "m", Kind: session.Enqueue, Payload: fmt.Appendf(nil, `{"id":%q,"callback":"c"}`, ids[1])},
+		})
+		if err != nil || outcomes[0].Err != nil {
+			t.Fatal(err, outcomes)
+		}
+		if err := w.publisher.Wake(t.Context(), ids[0]); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range w.outbox.take() {
+			if other, known := keys[m.ID]; known {
+				t.Errorf("%q and %s are one run", ids, other)
+			}
+			keys[m.ID] = fmt.Sprint(ids)
+		}
+	}
+	if len(keys) != 5 {
+		t.Errorf("%d keys", len(keys))
 	}
 }
 

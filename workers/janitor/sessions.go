@@ -46,9 +46,6 @@ func (j *Janitor) sweepJobs(ctx context.Context, dry bool) error {
 	var failed failures
 	failed.add(j.heads(ctx, session.Query{DueBy: j.o.Now().Add(j.o.Lookahead * 3 / 2)}, func(page []session.Head) {
 		failed.add(each(ctx, page, func(h session.Head) error {
-			if !h.Present {
-				return nil
-			}
 			j.o.Logger.DebugContext(ctx, "session has jobs that are due", "session_id", h.ID, "due", h.AlarmAt, "dry_run", dry)
 			if dry {
 				return nil

@@ -188,7 +188,8 @@ func TestDueJobsAreWoken(t *testing.T) {
 // TestSessionSweepsReadAllPages with many that are due and over in the same instant.
 func TestSessionSweepsReadAllPages(t *testing.T) {
 	t.Parallel()
-	w := newSessionWorld(t, nil)
+	var log bytes.Buffer
+	w := newSessionWorld(t, nil, func(o *janitor.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	const count = 450
 	for i := range count {
 		w.apply(t, fmt.Sprint("s", i), session.Enqueue, `{"callback":"c"}`)
@@ -199,6 +200,12 @@ func TestSessionSweepsReadAllPages(t *testing.T) {
 		t.Errorf("woken %d times, %d of %d sessions", len(w.woken), n, count)
 	}
 	w.advance(ttl)
+	if err := w.Handle(t.Context(), tick("STALE_SESSIONS", true)); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(log.String(), "removing a session"); n != count {
+		t.Errorf("a dry run tells of %d sessions", n)
+	}
 	w.sweep(t, "STALE_SESSIONS")
 	left, err := w.Store.List(t.Context(), session.Query{ExpiredBy: w.now(), Limit: 1000})
 	if err != nil || len(left) > 0 {

@@ -59,6 +59,8 @@ type Config struct {
 
 	// Session is about agent sessions. See config_session.go.
 	Session SessionConfig
+	// Limit is about rate limits. See config_limit.go.
+	Limit LimitConfig
 
 	// Runner is about the routes that VibeSDK calls as its remote sandbox service. See config_runner.go.
 	Runner RunnerConfig
@@ -119,6 +121,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		Builds:         r.number("SANDBOX_BUILDS", 2, 1, 64),
 		Session:        r.session(),
 		Runner:         r.runner(),
+		Limit:          r.limits(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
 		LogLevel:       parsed(&r, "LOG_LEVEL", "info", obs.ParseLevel),
 		LogFormat:      parsed(&r, "LOG_FORMAT", "auto", obs.ParseFormat),
@@ -152,6 +155,7 @@ func (r *reader) check(c Config) {
 		r.fault("SANDBOX_TTL", "%s is longer than SANDBOX_MAX_TTL, %s", c.SandboxTTL, c.SandboxMaxTTL)
 	}
 	r.checkSession(c)
+	r.checkLimits(c)
 }
 
 // databaseAddress checks the address of a database; none is the default.

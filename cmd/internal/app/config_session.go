@@ -31,6 +31,8 @@ type SessionConfig struct {
 	AgentHostURL string
 	// AgentHostKey is sent with each such call. Read from the file that AGENT_HOST_KEY_FILE names. Defaults to none.
 	AgentHostKey string
+	// CallbackTimeout is how long the agent host may take for one such call. CALLBACK_TIMEOUT. Defaults to 1m, at most 100s.
+	CallbackTimeout time.Duration
 }
 
 // maxSessionTTL is ten years: longer is for ever.
@@ -48,6 +50,7 @@ func (r *reader) session() SessionConfig {
 		BridgeKey:         r.secretFile("BRIDGE_KEY_FILE"),
 		AgentHostURL:      r.text("AGENT_HOST_URL", ""),
 		AgentHostKey:      r.secretFile("AGENT_HOST_KEY_FILE"),
+		CallbackTimeout:   r.duration("CALLBACK_TIMEOUT", time.Minute, 100*time.Millisecond, 100*time.Second),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vibesdk-gcp/cmd/internal/app"
+	"vibesdk-gcp/platform/ratelimit"
 )
 
 func environment(vars map[string]string) func(string) (string, bool) {
@@ -27,7 +28,8 @@ func TestConfigDefaults(t *testing.T) {
 		PreviewDomain: "preview.localhost", AppDomain: "localhost", SandboxEnv: map[string]string{},
 		SandboxTTL: 30 * time.Minute, SandboxIdle: 10 * time.Minute, SandboxMaxTTL: 24 * time.Hour,
 		BuildTimeout: 10 * time.Minute, StartTimeout: 2 * time.Minute, Builds: 2, DrainTimeout: 8 * time.Second, LogFormat: "auto",
-		Session: app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)"},
+		Session: app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)", CallbackTimeout: time.Minute},
+		Limit:   app.LimitConfig{Backend: "sql", Binding: "RATE_LIMITS", Timeout: 250 * time.Millisecond, Limits: ratelimit.PresetH()},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -12,6 +12,7 @@ import (
 	"vibesdk-gcp/internal/obs"
 	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/deployment"
+	"vibesdk-gcp/platform/ratelimit"
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/platform/session"
 )
@@ -24,9 +25,10 @@ type provider struct {
 	bus        *events.Bus
 	records    *sandbox.Records
 	routes     *deployment.Table
-	sessions   *session.Store   // nil unless a role needs it
-	runtime    *sandbox.Runtime // as above
-	sources    *blob.Bucket     // as above
+	sessions   *session.Store     // nil unless a role needs it
+	limits     *ratelimit.Limiter // as above
+	runtime    *sandbox.Runtime   // as above
+	sources    *blob.Bucket       // as above
 	sourcesURL string
 
 	closers []closer

@@ -56,6 +56,11 @@ func openLocal(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_
 			return nil, err
 		}
 	}
+	if slices.ContainsFunc(roles, needsLimits) {
+		if err := p.openLimits(c); err != nil {
+			return nil, err
+		}
+	}
 	if slices.Contains(roles, RoleGateway) || slices.Contains(roles, RoleStateWriter) {
 		if err := p.openSources(c.DataDir); err != nil {
 			return nil, err

@@ -88,7 +88,7 @@ func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 		case RoleJanitor:
 			sweeper := janitor.New(janitor.Options{
 				Records: p.records, Runtime: p.runtime, Routes: p.routes, Publisher: p.bus, Logger: p.log,
-				Sessions: p.sessions, Wake: runs.Wake,
+				Sessions: p.sessions, Wake: runs.Wake, SweepLimits: p.sweepLimits,
 			})
 			parts[role] = func(ctx context.Context) error { return p.bus.Consume(ctx, events.Janitor, sweeper.Handle) }
 		case RoleStateWriter:
@@ -99,7 +99,7 @@ func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 		case RoleCallbackRunner:
 			runner, err := callbackrunner.New(callbackrunner.Options{
 				Sessions: p.sessions, Publisher: runs, Host: c.Session.AgentHostURL, Key: c.Session.AgentHostKey,
-				Logger: p.log, MeterProvider: p.telemetry.Meter,
+				Timeout: c.Session.CallbackTimeout, Logger: p.log, MeterProvider: p.telemetry.Meter,
 			})
 			if err != nil {
 				return nil, fmt.Errorf("AGENT_HOST_URL: %w", err)

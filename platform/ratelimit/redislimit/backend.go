@@ -25,6 +25,7 @@ type Backend struct {
 	client  redis.UniversalClient
 	script  *redis.Script
 	queue   queue
+	cluster bool
 	touched atomic.Int64
 	closing sync.Once
 	closed  error
@@ -41,6 +42,7 @@ func Open(address string, o Options) (*Backend, error) {
 		return nil, err
 	}
 	b := &Backend{o: o, client: client, script: redis.NewScript(source)}
+	_, b.cluster = client.(*redis.ClusterClient)
 	b.queue = queue{run: b.pipeline, workers: max(1, o.Conns/2)}
 	return b, nil
 }
@@ -61,7 +63,7 @@ func (b *Backend) Touched() int64 { return b.touched.Load() }
 func (b *Backend) Take(ctx context.Context, now time.Time, items []ratelimit.Item, dry bool) ([]ratelimit.Answer, error) {
 	keys := make([]string, len(items))
 	args := make([]any, 0, 4+8*len(items))
-	args = append(args, "take", millis(now), b.o.Keep.Milliseconds(), flag(dry))
+	args = append(args, len(items), millis(now), b.o.Keep.Milliseconds(), flag(dry))
 	for i, item := range items {
 		keys[i] = b.o.hash(item.Key)
 		c := item.Rule.Config
@@ -72,7 +74,7 @@ func (b *Backend) Take(ctx context.Context, now time.Time, items []ratelimit.Ite
 		args = append(args, number(item.N), item.Rule.Size, item.Rule.Main, flag(c.CalendarDaily), number(c.Limit),
 			item.Rule.BurstWindow, number(c.Burst), number(daily))
 	}
-	reply, err := b.queue.do(ctx, keys, args)
+	reply, err := b.queue.do(ctx, &call{take: true, keys: keys, args: args})
 	if err != nil {
 		return nil, failed("take", err)
 	}
@@ -86,9 +88,9 @@ func (b *Backend) Take(ctx context.Context, now time.Time, items []ratelimit.Ite
 
 // Adjust implements [ratelimit.Backend].
 func (b *Backend) Adjust(ctx context.Context, now time.Time, a ratelimit.Adjustment) error {
-	_, err := b.queue.do(ctx, []string{b.o.hash(a.Key), b.o.marker(a.Key, a.ID)}, []any{
+	_, err := b.queue.do(ctx, &call{keys: []string{b.o.hash(a.Key), b.o.marker(a.Key, a.ID)}, args: []any{
 		"adjust", millis(now), b.o.Keep.Milliseconds(), number(a.Delta), a.Bucket, a.Rule.Size, a.Rule.Horizon(),
-	})
+	}})
 	return failed("adjust", err)
 }
 
@@ -119,16 +121,15 @@ func flag(on bool) string {
 
 func number(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
 
-// parse reads the reply of "take".
+// parse reads the reply to one call of "take".
 func parse(reply any, items int) ([]ratelimit.Answer, int64, error) {
-	malformed := errors.New("redis gave an answer that is not the script's")
 	list, ok := reply.([]any)
 	if !ok || len(list) != 2+4*items {
-		return nil, 0, malformed
+		return nil, 0, errMalformed
 	}
 	touched, ok := list[1].(int64)
 	if !ok {
-		return nil, 0, malformed
+		return nil, 0, errMalformed
 	}
 	now, err := float(list[0])
 	answers := make([]ratelimit.Answer, items)
@@ -138,7 +139,7 @@ func parse(reply any, items int) ([]ratelimit.Answer, int64, error) {
 		daily, dailyErr := float(list[4+4*i])
 		retry, retryErr := float(list[5+4*i])
 		if err = errors.Join(err, mainErr, dailyErr, retryErr); err != nil || !ok {
-			return nil, 0, malformed
+			return nil, 0, errMalformed
 		}
 		answers[i] = ratelimit.Answer{Exceeded: ratelimit.Exceeded(kind), Main: main, Daily: daily, Now: int64(now), RetryAt: int64(retry)}
 	}

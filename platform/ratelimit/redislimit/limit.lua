@@ -1,11 +1,12 @@
 -- One key's counts are one hash: field "h" is the head, "<size>:<level>:<index>" are the cells. Both have the stored form of
 -- head.go and cell.go of the port, and this file has the arithmetic of its state.go and retry.go.
 --
--- KEYS: "take": the hash of each item. "adjust": the hash, and the marker that remembers the adjustment.
--- ARGV: "take", now or "", keep, "1" for a dry run, and for each item: n, size, main, calendar, limit, burst window, burst, daily limit.
+-- KEYS: "take": the hashes of the items of all calls. "adjust": the hash, and the marker that remembers the adjustment.
+-- ARGV: "take", the number of calls, and for each call: its number of items, now or "", keep, "1" for a dry run, and for each item: n,
+--       size, main, calendar, limit, burst window, burst, daily limit.
 --       "adjust", now or "", keep, delta, bucket, size, horizon.
--- Times and sizes are milliseconds. "take" answers the time, the cells touched, and for each item what it
--- exceeded, the main and daily count, and when to try again.
+-- Times and sizes are milliseconds. "take" answers for each call the time, the cells touched, and for each item what it
+-- exceeded, the main and daily count, and when to try again; or "SIZES".
 
 local FAN, TOP, DAY, MAX_SERIES = 32, 2, 86400000, 8
 local SPAN = {[0] = 1, FAN, FAN * FAN, FAN * FAN * FAN} -- buckets under a child of a level
@@ -324,11 +325,9 @@ end
 
 local function number(x) return string.format('%.17g', x) end
 
-local own = ARGV[2] == ''
-local now = own and server_time() or tonumber(ARGV[2])
-local keep = tonumber(ARGV[3])
-
 if ARGV[1] == 'adjust' then
+  local now = ARGV[2] == '' and server_time() or tonumber(ARGV[2])
+  local keep = tonumber(ARGV[3])
   local delta, bucket, size, horizon = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
   local life = string.format('%.0f', horizon)
   if not redis.call('SET', KEYS[2], '1', 'NX', 'PX', life) then return 0 end
@@ -346,68 +345,100 @@ if ARGV[1] == 'adjust' then
   return 1
 end
 
--- Everything is decided before anything is written.
-local items, at = {}, 5
-for i, key in ipairs(KEYS) do
-  local a = {}
-  for n = 0, 7 do a[n + 1] = tonumber(ARGV[at + n]) end
-  at = at + 8
-  local item = {n = a[1], size = a[2], horizon = a[3] + a[2], state = open(key)}
-  item.windows = {{kind = 'main', length = a[3], calendar = a[4] == 1, limit = a[5]}}
-  if a[4] == 1 then item.horizon = DAY + a[2] end
-  if a[7] ~= 0 then
-    item.windows[#item.windows + 1] = {kind = 'burst', length = a[6], limit = a[7]}
-    item.horizon = max(item.horizon, a[6] + a[2])
+-- state_of opens a key once for all calls of a run. The head and the cells that the clock foretells come in one go.
+local states, opened = {}, {}
+
+local function state_of(key, names)
+  local s = states[key]
+  if s then
+    load(s, names)
+    return s
   end
-  if a[8] ~= 0 then
-    item.windows[#item.windows + 1] = {kind = 'daily', length = DAY, limit = a[8]}
-    item.horizon = max(item.horizon, DAY + a[2])
-  end
-  items[i] = item
-  -- The head and the cells that the clock foretells come in one go.
-  local names, known = {'h'}, {}
-  local function want(level, index_)
-    local field = name(item.size, level, index_)
-    if not known[field] then
-      known[field] = true
-      names[#names + 1] = field
-    end
-  end
-  local bucket = floor(now / item.size)
-  for level = 0, TOP do want(level, index(bucket, level)) end
-  for _, w in ipairs(item.windows) do cover(first_bucket(w, now, item.size), bucket, want) end
-  local found = redis.call('HMGET', key, unpack(names))
-  head_decode(item.state, found[1])
-  for n = 2, #names do item.state.cells[names[n]] = decode(found[n]) end
-end
-if own then
-  for _, item in ipairs(items) do now = max(now, item.state.clock) end
+  s = open(key)
+  states[key], opened[#opened + 1] = s, s
+  local found = redis.call('HMGET', key, 'h', unpack(names))
+  head_decode(s, found[1])
+  for n, field in ipairs(names) do s.cells[field] = decode(found[n + 1]) end
+  return s
 end
 
-local reply, rejected = {number(now), 0}, false
-for _, item in ipairs(items) do
-  local s = item.state
-  item.bucket = floor(now / item.size)
-  if not see(s, now, item.size) then return redis.error_reply('SIZES') end
-  local exceeded, counts = '', {main = 0, daily = 0}
-  for _, w in ipairs(item.windows) do
-    counts[w.kind] = count(s, item.size, first_bucket(w, now, item.size), item.bucket, w.limit)
-    if exceeded == '' and counts[w.kind] >= w.limit then exceeded = w.kind end
+-- take decides on one call, whose items have the keys from k on and the arguments from at on. Everything is decided
+-- before anything changes.
+local function take(k, at, count_of_keys, own, now, keep, dry)
+  touched = 0
+  local items = {}
+  for i = 1, count_of_keys do
+    local a = {}
+    for n = 0, 7 do a[n + 1] = tonumber(ARGV[at + n]) end
+    at = at + 8
+    local item = {n = a[1], size = a[2], horizon = a[3] + a[2]}
+    item.windows = {{kind = 'main', length = a[3], calendar = a[4] == 1, limit = a[5]}}
+    if a[4] == 1 then item.horizon = DAY + a[2] end
+    if a[7] ~= 0 then
+      item.windows[#item.windows + 1] = {kind = 'burst', length = a[6], limit = a[7]}
+      item.horizon = max(item.horizon, a[6] + a[2])
+    end
+    if a[8] ~= 0 then
+      item.windows[#item.windows + 1] = {kind = 'daily', length = DAY, limit = a[8]}
+      item.horizon = max(item.horizon, DAY + a[2])
+    end
+    items[i] = item
+    local names, known = {}, {}
+    local function want(level, index_)
+      local field = name(item.size, level, index_)
+      if not known[field] then
+        known[field] = true
+        names[#names + 1] = field
+      end
+    end
+    local bucket = floor(now / item.size)
+    for level = 0, TOP do want(level, index(bucket, level)) end
+    for _, w in ipairs(item.windows) do cover(first_bucket(w, now, item.size), bucket, want) end
+    item.state = state_of(KEYS[k + i - 1], names)
   end
-  local retry = 0
-  if exceeded ~= '' then rejected, retry = true, retry_at(s, now, item) end
-  reply[#reply + 1] = exceeded
-  reply[#reply + 1] = number(counts.main)
-  reply[#reply + 1] = number(counts.daily)
-  reply[#reply + 1] = number(retry)
-end
-if not rejected and ARGV[4] ~= '1' then
+  if own then
+    for _, item in ipairs(items) do now = max(now, item.state.clock) end
+  end
+
+  local reply, rejected = {number(now), 0}, false
   for _, item in ipairs(items) do
     local s = item.state
-    if own and now > s.clock then s.clock, s.head_dirty = now, true end
-    write(s, now, item.size, item.horizon, keep, item.bucket, item.n)
-    store(s, now)
+    item.bucket = floor(now / item.size)
+    if not see(s, now, item.size) then return {'SIZES'} end
+    local exceeded, counts = '', {main = 0, daily = 0}
+    for _, w in ipairs(item.windows) do
+      counts[w.kind] = count(s, item.size, first_bucket(w, now, item.size), item.bucket, w.limit)
+      if exceeded == '' and counts[w.kind] >= w.limit then exceeded = w.kind end
+    end
+    local retry = 0
+    if exceeded ~= '' then rejected, retry = true, retry_at(s, now, item) end
+    reply[#reply + 1] = exceeded
+    reply[#reply + 1] = number(counts.main)
+    reply[#reply + 1] = number(counts.daily)
+    reply[#reply + 1] = number(retry)
   end
+  if not rejected and not dry then
+    for _, item in ipairs(items) do
+      local s = item.state
+      if own and now > s.clock then s.clock, s.head_dirty = now, true end
+      write(s, now, item.size, item.horizon, keep, item.bucket, item.n)
+      s.changed_at = now
+    end
+  end
+  reply[2] = touched
+  return reply
 end
-reply[2] = touched
-return reply
+
+-- Calls are decided one after the other, as if each had come alone; what they changed is stored once.
+local replies, at, k, clock = {}, 3, 1, nil
+for c = 1, tonumber(ARGV[2]) do
+  local keys, given = tonumber(ARGV[at]), ARGV[at + 1]
+  local own = given == ''
+  if own and not clock then clock = server_time() end
+  replies[c] = take(k, at + 4, keys, own, own and clock or tonumber(given), tonumber(ARGV[at + 2]), ARGV[at + 3] == '1')
+  at, k = at + 4 + 8 * keys, k + keys
+end
+for _, s in ipairs(opened) do
+  if s.changed_at then store(s, s.changed_at) end
+end
+return replies

@@ -1,6 +1,7 @@
 package redislimit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -40,6 +41,15 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+// silent drops what the client library prints of its own accord, a line for each connection that fails: the caller gets the
+// error, and a limiter says once that an outage began.
+type silent struct{}
+
+// Printf implements the library's logger.
+func (silent) Printf(context.Context, string, ...any) {}
+
+func init() { redis.SetLogger(silent{}) } // it is the library's only, and not safe to set later
 
 // connect reads `redis://`, `rediss://` (TLS), `redis+cluster://` and `rediss+cluster://` addresses. A client retries nothing by itself: a script
 // whose reply was late may have charged.

@@ -24,9 +24,10 @@ type queue struct {
 	group   sync.WaitGroup
 }
 
-// call is one run of the script.
+// call is one thing to be done by the script.
 type call struct {
-	ctx  context.Context
+	// take says that it can share a run of the script with others.
+	take bool
 	keys []string
 	args []any
 
@@ -43,12 +44,12 @@ const (
 	left
 )
 
-// do runs the script and returns when it answered or ctx ended. Only a call that was sent may then have been run.
-func (q *queue) do(ctx context.Context, keys []string, args []any) (any, error) {
+// do has a call done and returns when it answered or ctx ended. Only a call that was sent may then have been run.
+func (q *queue) do(ctx context.Context, c *call) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c := &call{ctx: ctx, keys: keys, args: args, done: make(chan struct{})}
+	c.done = make(chan struct{})
 	if err := q.add(c); err != nil {
 		return nil, err
 	}
