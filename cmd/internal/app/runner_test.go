@@ -162,9 +162,7 @@ func (w *world) gone(t testing.TB, id string) {
 
 func TestRunnerSaysWhyAnInstanceFailed(t *testing.T) {
 	t.Parallel()
-	c := config(t)
-	c.Runner.Wait = 3 * time.Second
-	w := start(t, c)
+	w := start(t, config(t))
 	broken := []object{{"filePath": "package.json", "fileContents": `{"scripts":{"dev":"echo the-reason >&2; exit 3"}}`}}
 	w.bad(t, "POST", "/instances", nodeApp(t, object{"files": broken}), "the-reason")
 	w.bad(t, "POST", "/instances", object{"templateName": "react"}, "RUNNER_TEMPLATES_URL")
@@ -172,8 +170,16 @@ func TestRunnerSaysWhyAnInstanceFailed(t *testing.T) {
 	w.bad(t, "POST", "/instances", nodeApp(t, object{"files": []object{{"filePath": "../x"}}}), "filePath")
 	w.bad(t, "POST", "/instances", nodeApp(t, object{"envVars": object{"PORT": "topsecret"}}), "PORT")
 	w.bad(t, "POST", "/instances", []int{1}, "JSON object")
-	// One that never answers is stopped when the budget is over.
-	if status := w.bad(t, "POST", "/instances", nodeApp(t, object{"initCommand": "sleep 600"}), "not ready within 3s"); status != http.StatusGatewayTimeout {
+	w.allGone(t)
+}
+
+// TestRunnerBudget is of an app that never answers: it is stopped when the time is over.
+func TestRunnerBudget(t *testing.T) {
+	t.Parallel()
+	c := config(t)
+	c.Runner.Wait = time.Second
+	w := start(t, c)
+	if status := w.bad(t, "POST", "/instances", nodeApp(t, object{"initCommand": "sleep 600"}), "not ready within 1s"); status != http.StatusGatewayTimeout {
 		t.Errorf("status %d", status)
 	}
 	w.allGone(t)
