@@ -27,6 +27,12 @@
 //	GET    /v1/sessions/{id}/queue[/{job}]                 the queue; POST adds, DELETE removes, ?callback= or ?all=1
 //	GET    /v1/sessions/{id}/export                        in the form of a Durable Object; POST import reads one
 //	POST   /v1/sources                                     upload an archive to name in a request
+//	POST   /instances                                      as VibeSDK's remote sandbox service, see below; GET lists
+//	GET    /instances/{id}[/status]                        one instance; DELETE ends it
+//	GET    /instances/{id}/files                           ?filePaths=["a"]; POST writes files
+//	POST   /instances/{id}/commands /name /deploy /github/push
+//	GET    /instances/{id}/logs /errors /analysis          DELETE errors clears them
+//	POST   /logs                                           a line for the debug log
 //	GET    /healthz /readyz /metrics                       for machines
 //
 // # Who may call
@@ -49,8 +55,15 @@
 // Other refusals: 409 initialized before, or not in that place; 404 source, path or job not there; 422 the payload does not
 // fit what is there; 413 too large.
 //
+// # Instances
+//
+// The routes at the root answer an unmodified VibeSDK that is set to SANDBOX_SERVICE_TYPE=runner. An instance is a sandbox.
+// Its creation is answered when it is ready; one that is not in time, or whose caller has left, is stopped. Asking for its
+// status is no use of it. One that came to its planned end is healthy and `stopped`, so that health checks do not bring it
+// back; acting on it fails with "Network connection lost", at which VibeSDK makes a new one. What was deployed lasts.
+//
 // # Errors
 //
-// Errors are RFC 9457 problem documents, made in one table in errors.go. The publish call alone answers in
-// Google's form, since its callers are Google's clients.
+// Errors are RFC 9457 problem documents, made in one table in errors.go. The publish call answers in Google's form, since
+// its callers are Google's clients, and instances as {"success":false,"error":"…"}.
 package gateway

@@ -51,6 +51,8 @@ type Options struct {
 	SourcesURL string
 	// PreviewURL gives the address of a preview.
 	PreviewURL func(sandboxID, token string) string
+	// Runner is about the routes that VibeSDK's remote sandbox service has.
+	Runner RunnerOptions
 	// APIKey, when not empty, must come with each call. Without one only this machine may call.
 	APIKey string
 	// Ready reports whether the parts behind the gateway answer; nil means they always do.
@@ -81,6 +83,7 @@ type Gateway struct {
 	handler  http.Handler
 	draining chan struct{}
 	drain    func()
+	consumed consumed
 }
 
 // New returns a gateway.
@@ -104,6 +107,9 @@ func New(o Options) (*Gateway, error) {
 	}
 	if o.WaitFor == 0 {
 		o.WaitFor = 10 * time.Second
+	}
+	if o.Runner.Wait == 0 {
+		o.Runner.Wait = 55 * time.Second
 	}
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = 10 * time.Second

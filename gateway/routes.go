@@ -58,6 +58,8 @@ func (g *Gateway) routes() http.Handler {
 	handle("GET /v1/sessions/{id}/export", g.exportSession)
 	handle("POST /v1/sessions/{id}/import", g.importSession)
 
+	g.runnerRoutes(handle)
+
 	handle("GET /v1/limits", g.listLimits)
 	handle("POST /v1/limits/{type}/{identifier}", g.actOnLimit)
 	for _, action := range []string{"increment", "check", "settle", "refund"} {

@@ -12,6 +12,7 @@ const (
 	MaxProjectName = 100  // bytes
 	MaxCommand     = 4096 // bytes
 	MaxSandboxID   = 40   // bytes
+	MaxAppName     = 63   // bytes
 	MinSeconds     = 5    // ttl_seconds and idle_seconds, unless 0
 	MaxSeconds     = 86400
 )
@@ -53,11 +54,21 @@ func validateSandboxRequest(m *gen.SandboxRequest, f *faults) {
 		validateRun(m, f)
 	case gen.SandboxRequest_STOP:
 		f.check("sandboxId", sandboxID(m.GetSandboxId()))
+		f.check("projectName", empty(m.GetProjectName() != "", "STOP"))
 		nothingToRun(m, f, "STOP")
 	case gen.SandboxRequest_RESUME:
 		f.check("sandboxId", sandboxID(m.GetSandboxId()))
+		f.check("projectName", empty(m.GetProjectName() != "", "RESUME"))
 		nothingToRun(m, f, "RESUME")
 		f.check("stopReason", empty(m.GetStopReason() != 0, "RESUME"))
+	case gen.SandboxRequest_RENAME:
+		f.check("sandboxId", sandboxID(m.GetSandboxId()))
+		if m.GetProjectName() == "" {
+			f.missing("is required", "projectName")
+		}
+		f.check("projectName", oneLine(m.GetProjectName(), MaxProjectName))
+		nothingToRun(m, f, "RENAME")
+		f.check("stopReason", empty(m.GetStopReason() != 0, "RENAME"))
 	}
 }
 
@@ -82,10 +93,15 @@ func validateRun(m *gen.SandboxRequest, f *faults) {
 	f.check("ttlSeconds", seconds(m.GetTtlSeconds()))
 	f.check("idleSeconds", seconds(m.GetIdleSeconds()))
 	f.check("stopReason", empty(m.GetStopReason() != 0, "RUN"))
+	if m.GetAppName() != "" {
+		f.check("appName", appName(m.GetAppName()))
+		if m.GetTtlSeconds() != 0 || m.GetIdleSeconds() != 0 {
+			f.add("appName", "must not be given with ttlSeconds or idleSeconds: a deployment lasts")
+		}
+	}
 }
 
 func nothingToRun(m *gen.SandboxRequest, f *faults, action string) {
-	f.check("projectName", empty(m.GetProjectName() != "", action))
 	f.check("source", empty(m.GetSource() != nil, action))
 	f.check("installCommand", empty(m.GetInstallCommand() != "", action))
 	f.check("buildCommand", empty(m.GetBuildCommand() != "", action))
@@ -94,6 +110,7 @@ func nothingToRun(m *gen.SandboxRequest, f *faults, action string) {
 	f.check("env", empty(len(m.GetEnv()) > 0, action))
 	f.check("ttlSeconds", empty(m.GetTtlSeconds() != 0, action))
 	f.check("idleSeconds", empty(m.GetIdleSeconds() != 0, action))
+	f.check("appName", empty(m.GetAppName() != "", action))
 }
 
 func sandboxID(value string) string {
@@ -105,6 +122,18 @@ func sandboxID(value string) string {
 		return tooLong(value, MaxSandboxID)
 	case strings.ContainsFunc(value, strange), value[0] < 'a', strings.HasSuffix(value, "-"):
 		return "must be made of a-z, 0-9 and -, start with a letter and not end with -"
+	}
+	return ""
+}
+
+// appName is the first label of a host, so DNS has the rules.
+func appName(value string) string {
+	strange := func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+	if len(value) > MaxAppName {
+		return tooLong(value, MaxAppName)
+	}
+	if strings.ContainsFunc(value, strange) || strings.HasPrefix(value, "-") || strings.HasSuffix(value, "-") {
+		return "must be made of a-z, 0-9 and -, and neither start nor end with -"
 	}
 	return ""
 }

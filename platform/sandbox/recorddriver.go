@@ -27,6 +27,8 @@ type RecordDriver interface {
 // Query selects records. Zero fields select everything.
 type Query struct {
 	States []State
+	// AppName selects the deployments of one app.
+	AppName string
 	// DueBefore selects records that are due then: exactly those for which [Record.Due] says so.
 	DueBefore time.Time
 	// After is the id to go on from, exclusive.

@@ -24,7 +24,9 @@ type Record struct {
 	// Fingerprint is a digest of the accepted request, to tell a duplicate from a reused request id.
 	Fingerprint string `json:"-"`
 	ProjectName string `json:"projectName"`
-	State       State  `json:"state"`
+	// AppName is the app that the sandbox is a lasting deployment of; empty for a preview.
+	AppName string `json:"appName,omitempty"`
+	State   State  `json:"state"`
 	// Fence counts generations. Resources of a smaller fence are orphans.
 	Fence int64 `json:"fence"`
 	// Version grows by one with each Save.

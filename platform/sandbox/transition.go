@@ -28,8 +28,8 @@ func (s State) Valid() bool { return s.Terminal() || next[s] != nil }
 // generations. It is pure. The error wraps [ErrTransition]; Version, ActiveAt and UpdatedAt do not matter.
 func CanMove(from, to Record) error {
 	switch {
-	case from.ID != to.ID || from.RequestID != to.RequestID || from.Fingerprint != to.Fingerprint || !from.CreatedAt.Equal(to.CreatedAt):
-		return transition(from, to, "id, request id, fingerprint and creation time never change")
+	case from.ID != to.ID || from.RequestID != to.RequestID || from.AppName != to.AppName || from.Fingerprint != to.Fingerprint || !from.CreatedAt.Equal(to.CreatedAt):
+		return transition(from, to, "id, request id, app name, fingerprint and creation time never change")
 	case !to.State.Valid():
 		return transition(from, to, "there is no such state")
 	case from.State.Terminal():

@@ -56,6 +56,7 @@ func TestNewGeneration(t *testing.T) {
 		"a fence that goes back":  func(r *sandbox.Record) { r.Fence = 0 },
 		"another id":              func(r *sandbox.Record) { r.ID = "x" },
 		"another request":         func(r *sandbox.Record) { r.RequestID = "x" },
+		"another app":             func(r *sandbox.Record) { r.AppName = "x" },
 		"another fingerprint":     func(r *sandbox.Record) { r.Fingerprint = "x" },
 		"another time of birth":   func(r *sandbox.Record) { r.CreatedAt = r.CreatedAt.Add(1) },
 		"new tokens, same fence":  func(r *sandbox.Record) { r.Fence, r.State = 1, sandbox.Ready },

@@ -140,7 +140,7 @@ func (r Record) validate() error {
 	if r.RequestID == "" {
 		faults.add("request id is empty")
 	}
-	for _, f := range []struct{ name, text string }{{"request id", r.RequestID}, {"fingerprint", r.Fingerprint}, {"endpoint", r.Endpoint}} {
+	for _, f := range []struct{ name, text string }{{"request id", r.RequestID}, {"app name", r.AppName}, {"fingerprint", r.Fingerprint}, {"endpoint", r.Endpoint}} {
 		if clean(f.text) != f.text {
 			faults.add("%s is not UTF-8 or has a NUL byte", f.name)
 		}

@@ -38,6 +38,8 @@ const (
 	SandboxRequest_STOP SandboxRequest_Action = 2
 	// Look at the sandbox named by sandbox_id again and move it on. Published by the janitor.
 	SandboxRequest_RESUME SandboxRequest_Action = 3
+	// Give the sandbox named by sandbox_id the name in project_name.
+	SandboxRequest_RENAME SandboxRequest_Action = 4
 )
 
 // Enum value maps for SandboxRequest_Action.
@@ -47,12 +49,14 @@ var (
 		1: "RUN",
 		2: "STOP",
 		3: "RESUME",
+		4: "RENAME",
 	}
 	SandboxRequest_Action_value = map[string]int32{
 		"UNSPECIFIED": 0,
 		"RUN":         1,
 		"STOP":        2,
 		"RESUME":      3,
+		"RENAME":      4,
 	}
 )
 
@@ -160,8 +164,10 @@ type SandboxRequest struct {
 	// Life of the sandbox from acceptance. 0 means the platform's default.
 	TtlSeconds int32 `protobuf:"varint,11,opt,name=ttl_seconds,json=ttlSeconds,proto3" json:"ttl_seconds,omitempty"`
 	// Ends the sandbox after this long without preview traffic. 0 means the platform's default.
-	IdleSeconds   int32                     `protobuf:"varint,12,opt,name=idle_seconds,json=idleSeconds,proto3" json:"idle_seconds,omitempty"`
-	StopReason    SandboxRequest_StopReason `protobuf:"varint,13,opt,name=stop_reason,json=stopReason,proto3,enum=vibesdk.v1.SandboxRequest_StopReason" json:"stop_reason,omitempty"`
+	IdleSeconds int32                     `protobuf:"varint,12,opt,name=idle_seconds,json=idleSeconds,proto3" json:"idle_seconds,omitempty"`
+	StopReason  SandboxRequest_StopReason `protobuf:"varint,13,opt,name=stop_reason,json=stopReason,proto3,enum=vibesdk.v1.SandboxRequest_StopReason" json:"stop_reason,omitempty"`
+	// Makes a RUN a lasting deployment: once ready it is the app of this name, and the ones before it end. A DNS label.
+	AppName       string `protobuf:"bytes,14,opt,name=app_name,json=appName,proto3" json:"app_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -285,6 +291,13 @@ func (x *SandboxRequest) GetStopReason() SandboxRequest_StopReason {
 		return x.StopReason
 	}
 	return SandboxRequest_STOP_REASON_UNSPECIFIED
+}
+
+func (x *SandboxRequest) GetAppName() string {
+	if x != nil {
+		return x.AppName
+	}
+	return ""
 }
 
 // One file of an inline source.
@@ -418,7 +431,7 @@ var File_sandbox_request_proto protoreflect.FileDescriptor
 const file_sandbox_request_proto_rawDesc = "" +
 	"\n" +
 	"\x15sandbox_request.proto\x12\n" +
-	"vibesdk.v1\"\xcd\a\n" +
+	"vibesdk.v1\"\xf4\a\n" +
 	"\x0eSandboxRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x129\n" +
@@ -439,7 +452,8 @@ const file_sandbox_request_proto_rawDesc = "" +
 	"ttlSeconds\x12!\n" +
 	"\fidle_seconds\x18\f \x01(\x05R\vidleSeconds\x12F\n" +
 	"\vstop_reason\x18\r \x01(\x0e2%.vibesdk.v1.SandboxRequest.StopReasonR\n" +
-	"stopReason\x1ah\n" +
+	"stopReason\x12\x19\n" +
+	"\bapp_name\x18\x0e \x01(\tR\aappName\x1ah\n" +
 	"\x04File\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x12\x12\n" +
@@ -453,13 +467,15 @@ const file_sandbox_request_proto_rawDesc = "" +
 	"archiveUri\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"8\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"D\n" +
 	"\x06Action\x12\x0f\n" +
 	"\vUNSPECIFIED\x10\x00\x12\a\n" +
 	"\x03RUN\x10\x01\x12\b\n" +
 	"\x04STOP\x10\x02\x12\n" +
 	"\n" +
-	"\x06RESUME\x10\x03\"U\n" +
+	"\x06RESUME\x10\x03\x12\n" +
+	"\n" +
+	"\x06RENAME\x10\x04\"U\n" +
 	"\n" +
 	"StopReason\x12\x1b\n" +
 	"\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\b\n" +

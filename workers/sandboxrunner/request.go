@@ -43,7 +43,8 @@ func fingerprint(req *gen.SandboxRequest, spec sandbox.Spec) (string, error) {
 	text, err := json.Marshal(struct {
 		Spec                    sandbox.Spec
 		TTLSeconds, IdleSeconds int32
-	}{spec, req.GetTtlSeconds(), req.GetIdleSeconds()})
+		AppName                 string `json:",omitempty"`
+	}{spec, req.GetTtlSeconds(), req.GetIdleSeconds(), req.GetAppName()})
 	if err != nil {
 		return "", fmt.Errorf("fingerprint of request %q: %w", req.GetRequestId(), err)
 	}
@@ -53,18 +54,22 @@ func fingerprint(req *gen.SandboxRequest, spec sandbox.Spec) (string, error) {
 
 // newRecord is the record with which a RUN request is accepted: the intent, before any effect.
 func (d Defaults) newRecord(req *gen.SandboxRequest, fingerprint string, now time.Time) sandbox.Record {
-	ttl := min(orDefault(req.GetTtlSeconds(), d.TTL), d.MaxTTL)
+	ttl, idle := min(orDefault(req.GetTtlSeconds(), d.TTL), d.MaxTTL), min(orDefault(req.GetIdleSeconds(), d.Idle), d.MaxTTL)
+	if req.GetAppName() != "" {
+		ttl, idle = deploymentTTL, 0
+	}
 	return sandbox.Record{
 		ID:            sandbox.IDFor(req.GetRequestId()),
 		RequestID:     req.GetRequestId(),
 		Fingerprint:   fingerprint,
 		ProjectName:   req.GetProjectName(),
+		AppName:       req.GetAppName(),
 		State:         sandbox.Requested,
 		Fence:         1,
 		Token:         sandbox.NewToken(),
 		ControlToken:  sandbox.NewControlToken(),
 		TTL:           ttl,
-		Idle:          min(orDefault(req.GetIdleSeconds(), d.Idle), d.MaxTTL),
+		Idle:          idle,
 		CreatedAt:     now,
 		ExpiresAt:     now.Add(ttl),
 		PhaseDeadline: now.Add(d.BuildTimeout),

@@ -19,6 +19,8 @@ type Options struct {
 	Records *sandbox.Records
 	Runtime *sandbox.Runtime
 	Routes  *deployment.Table
+	// Target is where sandboxes run, as the routes of deployments say it. Defaults to processes.
+	Target deployment.Target
 	// Defaults apply where a request says nothing.
 	Defaults Defaults
 	// Now defaults to time.Now.
@@ -68,6 +70,9 @@ func New(o Options) *Runner {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Target == "" {
+		o.Target = deployment.TargetProcess
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -101,6 +106,8 @@ func (r *Runner) Handle(ctx context.Context, m events.Message) error {
 		return r.stop(ctx, m, req)
 	case gen.SandboxRequest_RESUME:
 		return r.resume(ctx, req)
+	case gen.SandboxRequest_RENAME:
+		return r.rename(ctx, m, req)
 	default:
 		return events.Permanent(fmt.Errorf("action %s is not known", req.GetAction()))
 	}
@@ -136,9 +143,9 @@ func (r *Runner) run(ctx context.Context, m events.Message, req *gen.SandboxRequ
 	}
 	until, err := r.drive(ctx, rec)
 	if err == nil && !until.IsZero() {
-		return events.RetryAfter(until.Sub(r.o.Now()), "the sandbox may end then")
+		err = events.RetryAfter(until.Sub(r.o.Now()), "the sandbox may end then")
 	}
-	return err
+	return r.settled(ctx, rec.AppName, err)
 }
 
 // stop ends a sandbox: always when a user asks, otherwise only if it is due.
@@ -146,11 +153,7 @@ func (r *Runner) stop(ctx context.Context, m events.Message, req *gen.SandboxReq
 	id := req.GetSandboxId()
 	rec, err := r.o.Records.Load(ctx, id)
 	if errors.Is(err, sandbox.ErrNotFound) {
-		if age := r.o.Now().Sub(m.Time); age.Abs() < unknownFor {
-			return events.RetryAfter(unknownFor/10, "no such sandbox yet")
-		}
-		r.o.Logger.InfoContext(ctx, "request to stop an unknown sandbox", "sandbox_id", id)
-		return nil
+		return r.unknown(ctx, m, "stop", id)
 	}
 	if err != nil {
 		return err
@@ -167,7 +170,32 @@ func (r *Runner) stop(ctx context.Context, m events.Message, req *gen.SandboxReq
 		}
 	}
 	_, err = r.drive(ctx, rec)
+	return r.settled(ctx, rec.AppName, err)
+}
+
+// rename changes the name of a sandbox that lives. Of two names given at once either may stay.
+func (r *Runner) rename(ctx context.Context, m events.Message, req *gen.SandboxRequest) error {
+	id := req.GetSandboxId()
+	_, err := r.o.Records.Update(ctx, id, func(rec *sandbox.Record) error {
+		if rec.State.Terminal() {
+			return sandbox.ErrUnchanged
+		}
+		rec.ProjectName = req.GetProjectName()
+		return nil
+	})
+	if errors.Is(err, sandbox.ErrNotFound) {
+		return r.unknown(ctx, m, "rename", id)
+	}
 	return err
+}
+
+// unknown is the answer to a request about a sandbox that is not there: it may be about to be.
+func (r *Runner) unknown(ctx context.Context, m events.Message, action, id string) error {
+	if age := r.o.Now().Sub(m.Time); age.Abs() < unknownFor {
+		return events.RetryAfter(unknownFor/10, "no such sandbox yet")
+	}
+	r.o.Logger.InfoContext(ctx, "request about an unknown sandbox", "action", action, "sandbox_id", id)
+	return nil
 }
 
 // resume drives a sandbox whose message may be lost or whose preview may be gone.
@@ -181,5 +209,5 @@ func (r *Runner) resume(ctx context.Context, req *gen.SandboxRequest) error {
 		return err
 	}
 	_, err = r.drive(ctx, rec)
-	return err
+	return r.settled(ctx, rec.AppName, err)
 }

@@ -62,6 +62,9 @@ type Config struct {
 	// Limit is about rate limits. See config_limit.go.
 	Limit LimitConfig
 
+	// Runner is about the routes that VibeSDK calls as its remote sandbox service. See config_runner.go.
+	Runner RunnerConfig
+
 	// DrainTimeout is how long a stop waits for work under way. DRAIN_TIMEOUT. Defaults to 8s, inside the 10 s that Cloud
 	// Run gives.
 	DrainTimeout time.Duration
@@ -117,6 +120,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		StartTimeout:   r.duration("SANDBOX_START_TIMEOUT", 2*time.Minute, time.Second, time.Hour),
 		Builds:         r.number("SANDBOX_BUILDS", 2, 1, 64),
 		Session:        r.session(),
+		Runner:         r.runner(),
 		Limit:          r.limits(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
 		LogLevel:       parsed(&r, "LOG_LEVEL", "info", obs.ParseLevel),

@@ -34,10 +34,13 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Limits: p.limits, LimitCalls: c.Limit.API,
 			Sources: p.sources, SourcesURL: p.sourcesURL,
 			PreviewURL: previewURL(c.PreviewDomain, addr),
-			APIKey:     c.APIKey,
-			Ready:      p.db.R.PingContext,
-			Metrics:    p.telemetry.Metrics,
-			Logger:     p.log, MeterProvider: p.telemetry.Meter,
+			Runner: gateway.RunnerOptions{
+				TemplatesURL: c.Runner.TemplatesURL, Wait: c.Runner.Wait, Apps: p.routes, AppURL: appURL(c.AppDomain, addr),
+			},
+			APIKey:  c.APIKey,
+			Ready:   p.db.R.PingContext,
+			Metrics: p.telemetry.Metrics,
+			Logger:  p.log, MeterProvider: p.telemetry.Meter,
 		})
 		if err != nil {
 			return nil, err
@@ -70,11 +73,21 @@ func (d *doors) drain() {
 
 // previewURL builds the addresses of previews on the port that we listen on.
 func previewURL(domain string, addr net.Addr) func(id, token string) string {
+	port := portOf(addr)
+	return func(id, token string) string { return "http://" + id + "-" + token + "." + domain + port + "/" }
+}
+
+// appURL builds the addresses of deployed apps on the port that we listen on.
+func appURL(domain string, addr net.Addr) func(name string) string {
+	port := portOf(addr)
+	return func(name string) string { return "http://" + name + "." + domain + port }
+}
+
+// portOf is the port as an http address has it: none for the usual one.
+func portOf(addr net.Addr) string {
 	_, port, err := net.SplitHostPort(addr.String())
 	if err != nil || port == "80" {
-		port = ""
-	} else {
-		port = ":" + port
+		return ""
 	}
-	return func(id, token string) string { return "http://" + id + "-" + token + "." + domain + port + "/" }
+	return ":" + port
 }

@@ -85,13 +85,19 @@ func newSpec() sandbox.Spec {
 
 func createStoresEveryField(t *testing.T, d sandbox.RecordDriver) {
 	r, spec := NewRecord("every"), newSpec()
-	r.Reason, r.LogTail, r.Endpoint, r.Restarts = "because", "line\nline", "127.0.0.1:1", 2
+	create(t, d, "of no app")
+	r.AppName, r.Reason, r.LogTail, r.Endpoint, r.Restarts = "shop", "because", "line\nline", "127.0.0.1:1", 2
 	r.ReadyAt, r.ActiveAt, r.EndedAt = epoch.Add(1*time.Microsecond), epoch.Add(2*time.Microsecond), epoch.Add(3*time.Microsecond)
 	must(t, d.Create(t.Context(), r, spec))
 	equal(t, load(t, d, r.ID), r)
 	stored, err := d.Spec(t.Context(), r.ID)
 	must(t, err)
 	equal(t, stored, spec)
+	for app, want := range map[string]int{"shop": 1, "": 2, "other": 0} {
+		list, err := d.List(t.Context(), sandbox.Query{AppName: app, States: []sandbox.State{r.State}, Limit: 10})
+		must(t, err)
+		equal(t, len(list), want)
+	}
 }
 
 func createTwiceChangesNothing(t *testing.T, d sandbox.RecordDriver) {
