@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ import (
 type nodeClients struct {
 	in     io.Writer
 	events chan nodeEvent
+	kept   []nodeEvent // read and not asked for yet
 }
 
 // nodeEvent is what testdata/agents/client.mjs tells.
@@ -93,24 +95,32 @@ func (n *nodeClients) do(t *testing.T, op, conn string, more map[string]any) {
 	}
 }
 
-// until reads events to the first that matches and returns it with those of the same client before it.
-func (n *nodeClients) until(t *testing.T, conn, event string) (nodeEvent, []nodeEvent) {
+// until returns the first event of a client with this name that was not returned yet, and what the client told before it and nobody
+// asked for. Events of other clients are kept: they come in any order.
+func (n *nodeClients) until(t *testing.T, conn, event string) (found nodeEvent, before []nodeEvent) {
 	t.Helper()
 	limit := time.After(2 * agentDeadline)
-	var before []nodeEvent
-	for {
-		select {
-		case e, ok := <-n.events:
-			if !ok {
-				t.Fatalf("node ended before %s of %s", event, conn)
+	for i := 0; ; i++ {
+		if i == len(n.kept) {
+			select {
+			case e, ok := <-n.events:
+				if !ok {
+					t.Fatalf("node ended before %s of %s", event, conn)
+				}
+				n.kept = append(n.kept, e)
+			case <-limit:
+				t.Fatalf("no %s of %s; before it: %+v", event, conn, n.kept)
 			}
-			if e.Conn == conn && e.Event == event {
-				return e, before
-			}
-			before = append(before, e)
-		case <-limit:
-			t.Fatalf("no %s of %s; before it: %+v", event, conn, before)
 		}
+		e := n.kept[i]
+		if e.Conn != conn {
+			continue
+		}
+		if e.Event == event {
+			n.kept = slices.Delete(n.kept, i, i+1)
+			return e, before
+		}
+		before = append(before, e)
 	}
 }
 

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/gateway"
+	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/session"
 	"vibesdk-gcp/schemas"
 	"vibesdk-gcp/schemas/gen"
@@ -389,9 +391,9 @@ func TestAgentAddresses(t *testing.T) {
 		t.Errorf("upgrade of another version: %d %s", got.StatusCode, got.body)
 	}
 	for path, want := range map[string]string{
-		"/agents/known-agent/x?__agents_transport=capnweb":    "capnweb",
-		"/agents/known-agent/x/sub/known-agent/kid":           "sub-agents",
-		"/agents/known-agent/" + strings.Repeat("n", 128):     "name is too long",
+		"/agents/known-agent/x?__agents_transport=capnweb":      "capnweb",
+		"/agents/known-agent/x/sub/known-agent/kid":             "sub-agents",
+		"/agents/known-agent/" + strings.Repeat("n", 128):       "name is too long",
 		"/agents/known-agent/x?_pk=" + strings.Repeat("k", 257): "_pk",
 	} {
 		if e := l.dial(t, path).closed(t); e.Code != websocket.StatusPolicyViolation || !strings.Contains(e.Reason, want) {
@@ -499,4 +501,100 @@ func TestDestroyedAgents(t *testing.T) {
 		t.Errorf("closed with %d %s, want 1001", e.Code, e.Reason)
 	}
 	l.dial(t, "/agents/c/x").want(t, identity("c", "x", false), emptyMCP)
+}
+
+// TestSlowReadersAreClosed: what waits for a client is bounded, and the others go on.
+func TestSlowReadersAreClosed(t *testing.T) {
+	t.Parallel()
+	l := startLive(t, func(o *gateway.Options) { o.Agents.QueueFrames = 8; o.WriteTimeout = agentDeadline })
+	slow, quick := l.dial(t, "/agents/c/x?_pk=slow"), l.dial(t, "/agents/c/x?_pk=quick")
+	quick.want(t, identity("c", "x", false), emptyMCP)
+	// Random text, since a compressed one fits the buffers of the system.
+	for n := 0; ; n++ {
+		text := fmt.Sprintf(`"%d %s"`, n, randomText(1<<20))
+		quick.send(t, call("1", "setState", "["+text+"]"))
+		quick.want(t, state(text), result("1", ""))
+		if got := l.gateway.AgentSockets(); got == 1 {
+			break
+		} else if n > 200 {
+			t.Fatal("a client that does not read is still connected")
+		}
+	}
+	slow.CloseNow()
+}
+
+func randomText(n int) string {
+	var b strings.Builder
+	for b.Len() < n {
+		b.WriteString(rand.Text())
+	}
+	return b.String()[:n]
+}
+
+// TestMessagesThatDoNotEnd: a message that was begun must end in time, while a silent connection stays.
+func TestMessagesThatDoNotEnd(t *testing.T) {
+	t.Parallel()
+	l := startLive(t, func(o *gateway.Options) { o.Agents.MessageTimeout = 50 * time.Millisecond })
+	silent, s := l.dial(t, "/agents/c/x"), l.dial(t, "/agents/c/x")
+	w, err := s.Writer(t.Context(), websocket.MessageText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte(`{"type":`)); err != nil {
+		t.Fatal(err)
+	}
+	// A part of it leaves the buffer of the client with the next one.
+	if _, err := w.Write([]byte(strings.Repeat(" ", 64<<10))); err != nil {
+		t.Fatal(err)
+	}
+	s.closed(t)
+	silent.send(t, call("1", "isInitialized", "[]"))
+	silent.want(t, identity("c", "x", false), emptyMCP, result("1", "false"))
+}
+
+// TestClientsThatDoNotAnswerPings are closed.
+func TestClientsThatDoNotAnswerPings(t *testing.T) {
+	t.Parallel()
+	l := startLive(t, func(o *gateway.Options) { o.Agents.PingEvery = 50 * time.Millisecond })
+	deaf, s := l.dial(t, "/agents/c/x"), l.dial(t, "/agents/c/x")
+	s.want(t, identity("c", "x", false), emptyMCP)
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		s.closed(t) // a client that reads answers pings
+	}()
+	for l.gateway.AgentSockets() == 2 {
+		if t.Context().Err() != nil {
+			t.Fatal("still connected")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	select {
+	case <-gone:
+		t.Error("the client that answers was closed")
+	default:
+	}
+	deaf.CloseNow()
+	l.gateway.Drain()
+	<-gone
+}
+
+// TestTwoGateways: clients of two processes over one database see each other's states.
+func TestTwoGateways(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	first, second := startLiveOn(t, url), startLiveOn(t, url)
+	a, b := first.dial(t, "/agents/c/x?_pk=a"), second.dial(t, "/agents/c/x?_pk=b")
+	a.want(t, identity("c", "x", false), emptyMCP)
+	b.want(t, identity("c", "x", false), emptyMCP)
+	for n := range 10 {
+		mine, yours := fmt.Sprintf(`{"a":%d}`, n), fmt.Sprintf(`{"b":%d}`, n)
+		a.send(t, state(mine))
+		b.want(t, state(mine))
+		b.send(t, state(yours))
+		a.want(t, state(yours))
+	}
+	a.send(t, call("1", "setState", `["end"]`))
+	a.want(t, state(`"end"`), result("1", ""))
+	b.want(t, state(`"end"`))
 }

@@ -27,6 +27,7 @@
 //	GET    /v1/sessions/{id}/queue[/{job}]                 the queue; POST adds, DELETE removes, ?callback= or ?all=1
 //	GET    /v1/sessions/{id}/export                        in the form of a Durable Object; POST import reads one
 //	POST   /v1/sources                                     upload an archive to name in a request
+//	GET    /agents/{agent}/{name}                          WebSocket for clients of the agents package
 //	GET    /healthz /readyz /metrics                       for machines
 //
 // # Who may call
@@ -48,6 +49,30 @@
 //
 // Other refusals: 409 initialized before, or not in that place; 404 source, path or job not there; 422 the payload does not
 // fit what is there; 413 too large.
+//
+// # Clients of agents
+//
+// Unmodified clients of the agents package connect to /agents/{agent}/{name}. The agent is in kebab case, the name is taken as it is
+// spelled, and the session is called agent/name, or by the name alone for [AgentOptions.Main]. A client is told the identity, the state
+// if there is one, and the MCP servers; then each state as it is applied, whoever published it. A state frame is published as a PUT,
+// and its sender alone does not get it back. These methods are answered here:
+//
+//	initialize(state) isInitialized() getFullState() setState(state)
+//	schedule(when, callback, payload, {id, retry, idempotent}) scheduleEvery(seconds, callback, payload, …)
+//	cancelSchedule(id) getSchedule(id) getSchedules({id, type, timeRange}) listSchedules(…)
+//	queue(callback, payload, {id, retry}) dequeue(id) dequeueAll() dequeueAllByCallback(callback) getQueues(key, value)
+//
+// Others do not exist. Other messages, and requests that are no upgrade, have nobody who would take them: the first are dropped, the
+// second are 404. Sub-agents and the capnweb transport are refused.
+//
+// States that were applied in one commit show one by one when they came through this gateway, and otherwise as the last of them. A
+// client that wrote while another's state was on its way to it is shown its own again, so that all end with the same.
+//
+// With an API key a client sends it as a bearer token or, since browsers cannot, as ?token=, which logs of proxies may show.
+//
+//	1001  the session was destroyed            1011  the session cannot be read
+//	1008  refused for good                     1012  the gateway restarts
+//	1009  a message over 32 MiB                1013  too many connections, or the client reads too slowly
 //
 // # Errors
 //

@@ -59,6 +59,8 @@ type Config struct {
 
 	// Session is about agent sessions. See config_session.go.
 	Session SessionConfig
+	// Agent is about the clients of agents. See config_agent.go.
+	Agent AgentConfig
 
 	// DrainTimeout is how long a stop waits for work under way. DRAIN_TIMEOUT. Defaults to 8s, inside the 10 s that Cloud
 	// Run gives.
@@ -115,6 +117,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		StartTimeout:   r.duration("SANDBOX_START_TIMEOUT", 2*time.Minute, time.Second, time.Hour),
 		Builds:         r.number("SANDBOX_BUILDS", 2, 1, 64),
 		Session:        r.session(),
+		Agent:          r.agent(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
 		LogLevel:       parsed(&r, "LOG_LEVEL", "info", obs.ParseLevel),
 		LogFormat:      parsed(&r, "LOG_FORMAT", "auto", obs.ParseFormat),

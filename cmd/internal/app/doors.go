@@ -34,9 +34,13 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Sources: p.sources, SourcesURL: p.sourcesURL,
 			PreviewURL: previewURL(c.PreviewDomain, addr),
 			APIKey:     c.APIKey,
-			Ready:      p.db.R.PingContext,
-			Metrics:    p.telemetry.Metrics,
-			Logger:     p.log, MeterProvider: p.telemetry.Meter,
+			Agents: gateway.AgentOptions{
+				Classes: c.Agent.Classes, Main: c.Agent.Main, Origins: c.Agent.Origins,
+				MaxSockets: c.Agent.MaxSockets, MaxSessionSockets: c.Agent.MaxSessionSockets,
+			},
+			Ready:   p.db.R.PingContext,
+			Metrics: p.telemetry.Metrics,
+			Logger:  p.log, MeterProvider: p.telemetry.Meter,
 		})
 		if err != nil {
 			return nil, err
