@@ -124,13 +124,13 @@ func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request) {
 	}
 	switch id := at.sessionID(g.Agents.Main); {
 	case len(id) > session.MaxID:
-		g.refuseAgent(w, r, websocket.StatusPolicyViolation, "the name is too long")
+		g.refuseAgent(w, r, "the name is too long")
 	case len(key) > agentMaxKey:
-		g.refuseAgent(w, r, websocket.StatusPolicyViolation, "_pk is longer than 256 bytes")
+		g.refuseAgent(w, r, "_pk is longer than 256 bytes")
 	case query.Get("__agents_transport") == "capnweb":
-		g.refuseAgent(w, r, websocket.StatusPolicyViolation, "the capnweb transport is not supported")
+		g.refuseAgent(w, r, "the capnweb transport is not supported")
 	case len(at.rest) > 0 && at.rest[0] == "sub":
-		g.refuseAgent(w, r, websocket.StatusPolicyViolation, "sub-agents are not supported")
+		g.refuseAgent(w, r, "sub-agents are not supported")
 	default:
 		g.connectAgent(w, r, at, id, key)
 	}
@@ -155,8 +155,8 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request) (*websocket.Con
 
 // refuseAgent accepts and closes: clients take a refused upgrade for a failure of the network and try for ever, and only the codes
 // 1008 and 4000 to 4999 for an answer.
-func (g *Gateway) refuseAgent(w http.ResponseWriter, r *http.Request, code websocket.StatusCode, reason string) {
+func (g *Gateway) refuseAgent(w http.ResponseWriter, r *http.Request, reason string) {
 	if ws, err := g.accept(w, r); err == nil {
-		_ = ws.Close(code, reason) // a client that is gone needs no reason
+		_ = ws.Close(websocket.StatusPolicyViolation, reason) // a client that is gone needs no reason
 	}
 }

@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-
-	"github.com/coder/websocket"
 )
 
 // guard refuses who may not call, before any route is looked at.
@@ -21,7 +19,7 @@ func (g *Gateway) guard(next http.Handler) http.Handler {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		if err := g.admit(r, crossOrigin); err != nil {
 			if own, ok := errors.AsType[*httpError](err); ok && own.status == http.StatusUnauthorized && isAgentCall(r) && isUpgrade(r) {
-				g.refuseAgent(w, r, websocket.StatusPolicyViolation, "unauthorized")
+				g.refuseAgent(w, r, "unauthorized")
 				return
 			}
 			g.fail(w, r, err)

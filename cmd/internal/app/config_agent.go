@@ -45,7 +45,10 @@ func (r *reader) agent() AgentConfig {
 	return c
 }
 
-// list splits what has commas between its entries.
+// list splits what has commas or spaces between its entries; nil when there are none.
 func list(text string) []string {
+	if text == "" {
+		return nil
+	}
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }

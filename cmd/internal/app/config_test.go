@@ -28,6 +28,7 @@ func TestConfigDefaults(t *testing.T) {
 		SandboxTTL: 30 * time.Minute, SandboxIdle: 10 * time.Minute, SandboxMaxTTL: 24 * time.Hour,
 		BuildTimeout: 10 * time.Minute, StartTimeout: 2 * time.Minute, Builds: 2, DrainTimeout: 8 * time.Second, LogFormat: "auto",
 		Session: app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)"},
+		Agent:   app.AgentConfig{MaxSockets: 20_000, MaxSessionSockets: 1_000},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
