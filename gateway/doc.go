@@ -33,6 +33,7 @@
 //	POST   /instances/{id}/commands /name /deploy /github/push
 //	GET    /instances/{id}/logs /errors /analysis          DELETE errors clears them
 //	POST   /logs                                           a line for the debug log
+//	GET    /agents/{agent}/{name}                          WebSocket for clients of the agents package
 //	GET    /healthz /readyz /metrics                       for machines
 //
 // # Who may call
@@ -61,6 +62,30 @@
 // Its creation is answered when it is ready; one that is not in time, or whose caller has left, is stopped. Asking for its
 // status is no use of it. One that came to its planned end is healthy and `stopped`, so that health checks do not bring it
 // back; acting on it fails with "Network connection lost", at which VibeSDK makes a new one. What was deployed lasts.
+//
+// # Clients of agents
+//
+// Unmodified clients of the agents package connect to /agents/{agent}/{name}. The agent is in kebab case, the name is taken as it is
+// spelled, and the session is called agent/name, or by the name alone for [AgentOptions.Main]. A client is told the identity, the state
+// if there is one, and the MCP servers; then each state as it is applied, whoever published it. A state frame is published as a PUT,
+// and its sender alone does not get it back. These methods are answered here:
+//
+//	initialize(state) isInitialized() getFullState() setState(state)
+//	schedule(when, callback, payload, {id, retry, idempotent}) scheduleEvery(seconds, callback, payload, …)
+//	cancelSchedule(id) getSchedule(id) getSchedules({id, type, timeRange}) listSchedules(…)
+//	queue(callback, payload, {id, retry}) dequeue(id) dequeueAll() dequeueAllByCallback(callback) getQueues(key, value)
+//
+// Others do not exist. Other messages, and requests that are no upgrade, have nobody who would take them: the first are dropped, the
+// second are 404. Sub-agents and the capnweb transport are refused.
+//
+// States that were applied in one commit show one by one when they came through this gateway, and otherwise as the last of them. A
+// client that wrote while another's state was on its way to it is shown its own again, so that all end with the same.
+//
+// With an API key a client sends it as a bearer token or, since browsers cannot, as ?token=, which logs of proxies may show.
+//
+//	1001  the session was destroyed            1011  the session cannot be read
+//	1008  refused for good                     1012  the gateway restarts
+//	1009  a message over 32 MiB                1013  too many connections, or the client reads too slowly
 //
 // # Errors
 //

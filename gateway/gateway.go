@@ -68,6 +68,8 @@ type Options struct {
 	// WriteTimeout is how long a reader of a session's events may take for one of them before it is dropped. Defaults
 	// to 10 s.
 	WriteTimeout time.Duration
+	// Agents is about the clients of agents.
+	Agents AgentOptions
 	// Logger and MeterProvider default to none.
 	Logger        *slog.Logger
 	MeterProvider metric.MeterProvider
@@ -84,6 +86,7 @@ type Gateway struct {
 	draining chan struct{}
 	drain    func()
 	consumed consumed
+	hub      *agentHub
 }
 
 // New returns a gateway.
@@ -120,11 +123,16 @@ func New(o Options) (*Gateway, error) {
 	if o.MeterProvider == nil {
 		o.MeterProvider = noop.NewMeterProvider()
 	}
+	o.Agents = o.Agents.withDefaults()
 	g := &Gateway{
 		Options: o, log: o.Logger, apiKey: o.APIKey,
 		topics: map[string]events.Topic{}, draining: make(chan struct{}),
 	}
-	g.drain = sync.OnceFunc(func() { close(g.draining) })
+	g.hub = &agentHub{g: g, sessions: map[string]*agentSession{}}
+	g.drain = sync.OnceFunc(func() {
+		close(g.draining)
+		g.hub.close(drainAgents)
+	})
 	for _, topic := range o.Topics {
 		g.topics[topic.Name] = topic
 	}
@@ -139,6 +147,10 @@ func New(o Options) (*Gateway, error) {
 // ServeHTTP answers one request.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
 
+// drainAgents is how long the clients of agents have to say goodbye when the server stops.
+const drainAgents = time.Second
+
 // Drain ends answers that would go on for ever, log and event streams, so that a server can stop. Callers come
-// back and go on where they were. New streams end at once.
+// back and go on where they were. New streams end at once. It waits for the connections of agents' clients, for about a second
+// at most.
 func (g *Gateway) Drain() { g.drain() }

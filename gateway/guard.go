@@ -18,6 +18,10 @@ func (g *Gateway) guard(next http.Handler) http.Handler {
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		if err := g.enter(w, r, crossOrigin); err != nil {
+			if own, ok := errors.AsType[*httpError](err); ok && own.status == http.StatusUnauthorized && isAgentCall(r) && isUpgrade(r) {
+				g.refuseAgent(w, r, "unauthorized")
+				return
+			}
 			g.fail(w, r, err)
 			return
 		}
@@ -49,6 +53,9 @@ func (g *Gateway) admit(r *http.Request, crossOrigin *http.CrossOriginProtection
 	// The standard check lets reads pass, which would let a page probe with them; nobody but our own origin has
 	// a reason to read through a browser.
 	site := r.Header.Get("Sec-Fetch-Site")
+	if isAgentCall(r) && g.agentOrigin(r) {
+		site = "" // a page that was let in by name
+	}
 	if (site != "" && site != "same-origin" && site != "none") || crossOrigin.Check(r) != nil {
 		return &httpError{http.StatusForbidden, "cross-origin", "a page of another origin may not call this API"}
 	}
@@ -81,6 +88,9 @@ func addressOf(r *http.Request) string {
 
 func (g *Gateway) authorized(r *http.Request) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if scheme == "" && isAgentCall(r) && isUpgrade(r) {
+		scheme, token = "Bearer", r.URL.Query().Get("token") // a browser cannot set headers of a WebSocket
+	}
 	if !strings.EqualFold(scheme, "Bearer") {
 		return false
 	}

@@ -72,6 +72,10 @@ func (g *Gateway) routes() http.Handler {
 		mux.Handle("GET /metrics", g.Metrics)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isAgentCall(r) {
+			g.serveAgent(w, r)
+			return
+		}
 		spellLoneSlash(r)
 		if h, pattern := mux.Handler(r); pattern == "" {
 			g.noRoute(w, r, h)

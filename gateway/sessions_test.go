@@ -32,7 +32,13 @@ type live struct {
 
 func startLive(t testing.TB, change ...func(*gateway.Options)) *live {
 	t.Helper()
-	db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "sessions.db"), sqldb.Options{})
+	return startLiveOn(t, "sqlite:"+filepath.Join(t.TempDir(), "sessions.db"), change...)
+}
+
+// startLiveOn is startLive on a database that several may share.
+func startLiveOn(t testing.TB, database string, change ...func(*gateway.Options)) *live {
+	t.Helper()
+	db, err := sqldb.Open(t.Context(), database, sqldb.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@
 // about a second, an emulator two to five.
 //
 // workerd comes from npm, in the versions of the bridge's lock file: the first test of a machine installs 300 MB into the user's cache
-// folder, and later ones need no network. Each call starts one of its own, in a fraction of a second.
+// folder, and later ones need no network. [NodeProject] does the same with the packages that scripts of a test need. Each call starts one of its own, in a fraction of a second.
 //
 // # Isolation
 //

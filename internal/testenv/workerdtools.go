@@ -107,7 +107,7 @@ func nodeModules(project string) (string, error) {
 	install := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--no-save")
 	install.Dir = fresh
 	if out, err := install.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: npm install of %s: %w: %s", errMissing, bridgeDir, err, out[max(0, len(out)-1000):])
+		return "", fmt.Errorf("%w: npm install of %s: %w: %s", errMissing, filepath.Base(project), err, out[max(0, len(out)-1000):])
 	}
 	return modules, os.Rename(fresh, dir)
 }

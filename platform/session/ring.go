@@ -61,6 +61,20 @@ func (r Ring) Entries() []Entry {
 	return entries
 }
 
+// After returns what was decided in commits after this one, oldest first.
+func (r Ring) After(commit int64) []Entry {
+	if r.last.commit <= commit {
+		return nil
+	}
+	var entries []Entry
+	for w := r.walk(); w.next(); {
+		if w.mark.commit > commit {
+			entries = append(entries, w.entry())
+		}
+	}
+	return entries
+}
+
 // Find returns the entry of a mutation id: the newest, when a rejected mutation was replayed.
 func (r Ring) Find(mutationID string) (Entry, bool) {
 	hash := hashID(mutationID)

@@ -64,6 +64,8 @@ type Config struct {
 
 	// Runner is about the routes that VibeSDK calls as its remote sandbox service. See config_runner.go.
 	Runner RunnerConfig
+	// Agent is about the clients of agents. See config_agent.go.
+	Agent AgentConfig
 
 	// DrainTimeout is how long a stop waits for work under way. DRAIN_TIMEOUT. Defaults to 8s, inside the 10 s that Cloud
 	// Run gives.
@@ -122,6 +124,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		Session:        r.session(),
 		Runner:         r.runner(),
 		Limit:          r.limits(),
+		Agent:          r.agent(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
 		LogLevel:       parsed(&r, "LOG_LEVEL", "info", obs.ParseLevel),
 		LogFormat:      parsed(&r, "LOG_FORMAT", "auto", obs.ParseFormat),

@@ -31,6 +31,7 @@ func TestConfigDefaults(t *testing.T) {
 		Session: app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)", CallbackTimeout: time.Minute},
 		Runner:  app.RunnerConfig{Wait: 55 * time.Second},
 		Limit:   app.LimitConfig{Backend: "sql", Binding: "RATE_LIMITS", Timeout: 250 * time.Millisecond, Limits: ratelimit.PresetH()},
+		Agent:   app.AgentConfig{MaxSockets: 20_000, MaxSessionSockets: 1_000},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -92,6 +93,10 @@ func TestSessionBackendsNeedTheirSettings(t *testing.T) {
 			[]string{"SESSION_DATABASE_URL"},
 		},
 		"host with a query": {map[string]string{"AGENT_HOST_URL": "http://h/?a=1"}, []string{"AGENT_HOST_URL"}},
+		"agent in capitals": {map[string]string{"AGENT_CLASSES": "good-agent, CounterAgent"}, []string{"AGENT_CLASSES"}},
+		"main agent":        {map[string]string{"AGENT_MAIN": "a_b"}, []string{"AGENT_MAIN"}},
+		"origin":            {map[string]string{"AGENT_ORIGINS": "https://x.test"}, []string{"AGENT_ORIGINS"}},
+		"agents":            {map[string]string{"AGENT_CLASSES": "a,b-c", "AGENT_MAIN": "a", "AGENT_ORIGINS": "*.x.test y.test", "AGENT_MAX_SOCKETS": "5"}, nil},
 		"host with a path":  {map[string]string{"AGENT_HOST_URL": "http://h:8080/base", "SESSION_TTL": "0s"}, nil},
 	} {
 		_, err := app.ReadConfig(environment(c.vars))

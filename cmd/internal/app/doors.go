@@ -37,7 +37,11 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Runner: gateway.RunnerOptions{
 				TemplatesURL: c.Runner.TemplatesURL, Wait: c.Runner.Wait, Apps: p.routes, AppURL: appURL(c.AppDomain, addr),
 			},
-			APIKey:  c.APIKey,
+			APIKey: c.APIKey,
+			Agents: gateway.AgentOptions{
+				Classes: c.Agent.Classes, Main: c.Agent.Main, Origins: c.Agent.Origins,
+				MaxSockets: c.Agent.MaxSockets, MaxSessionSockets: c.Agent.MaxSessionSockets,
+			},
 			Ready:   p.db.R.PingContext,
 			Metrics: p.telemetry.Metrics,
 			Logger:  p.log, MeterProvider: p.telemetry.Meter,

@@ -1,0 +1,313 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"vibesdk-gcp/platform/session"
+)
+
+// agentHub holds the connections of all agents of this process. Each session that has any is watched once.
+type agentHub struct {
+	g *Gateway
+
+	mu       sync.Mutex
+	sessions map[string]*agentSession
+	sockets  int
+	closed   bool
+	done     sync.WaitGroup // one for each connection
+}
+
+// agentSession is one session and its connections here. Frames are put into the queues of connections under its lock, so that
+// all see the same order.
+type agentSession struct {
+	id     string
+	hub    *agentHub
+	ready  chan struct{} // closed when the record was read once, or err is set
+	err    error
+	cancel context.CancelFunc
+	conns  int // guarded by the hub's lock
+
+	mu      sync.Mutex
+	members map[*agentConn]struct{}
+	record  *session.Record // nil when nothing is stored
+	// shown is the state that clients were shown last, nil for none.
+	shown   []byte
+	mcp     []byte
+	pending map[uint64]*agentMutation
+	// clock numbers what happens, so that before and after can be told.
+	clock uint64
+}
+
+// agentMutation is one that a connection here published and whose outcome is awaited.
+type agentMutation struct {
+	id   string
+	conn *agentConn
+	// state is the state that it sets, if it does, and frame whether it came as a state frame: then its sender knows the state.
+	state []byte
+	frame bool
+	// at is when it was received, by the session's clock.
+	at uint64
+	// decided is called once under the session's lock, with the record of the outcome.
+	decided func(o session.Outcome, r *session.Record)
+	timer   *time.Timer
+}
+
+var errTooMany = errors.New("too many connections")
+
+// join adds a connection to the session and queues what it is told first.
+func (h *agentHub) join(ctx context.Context, id string, c *agentConn) (*agentSession, error) {
+	h.mu.Lock()
+	s := h.sessions[id]
+	if h.closed || h.sockets >= h.g.Agents.MaxSockets || s != nil && s.conns >= h.g.Agents.MaxSessionSockets {
+		h.mu.Unlock()
+		return nil, errTooMany
+	}
+	if s == nil {
+		watch, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		s = &agentSession{
+			id: id, hub: h, cancel: cancel, ready: make(chan struct{}),
+			members: map[*agentConn]struct{}{}, pending: map[uint64]*agentMutation{},
+		}
+		h.sessions[id] = s
+		go s.watch(watch)
+	}
+	s.conns++
+	h.sockets++
+	h.done.Add(1)
+	h.mu.Unlock()
+	select {
+	case <-s.ready:
+	case <-ctx.Done():
+		h.leave(s, c)
+		return nil, ctx.Err()
+	}
+	if s.err != nil {
+		h.leave(s, c)
+		return nil, s.err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.members[c] = struct{}{}
+	s.clock++
+	c.joined, c.toldState = s.clock, s.clock
+	c.queue(identityFrame(c.at.agent, c.at.name, s.shown != nil))
+	if s.shown != nil {
+		c.queue(stateFrame(s.shown))
+	}
+	c.queue(s.mcp)
+	return s, nil
+}
+
+// leave ends what join began. The watch ends with the last connection.
+func (h *agentHub) leave(s *agentSession, c *agentConn) {
+	s.mu.Lock()
+	delete(s.members, c)
+	s.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.conns--
+	h.sockets--
+	if s.conns == 0 {
+		s.cancel()
+		// A watch that failed made room already.
+		if h.sessions[s.id] == s {
+			delete(h.sessions, s.id)
+		}
+	}
+	h.done.Done()
+}
+
+// close closes all connections as a server does that is coming back, and waits for them until the time is over.
+func (h *agentHub) close(timeout time.Duration) {
+	h.mu.Lock()
+	h.closed = true
+	var all []*agentConn
+	for _, s := range h.sessions {
+		s.mu.Lock()
+		for c := range s.members {
+			all = append(all, c)
+		}
+		s.mu.Unlock()
+	}
+	h.mu.Unlock()
+	for _, c := range all {
+		go c.close(websocket.StatusServiceRestart, "the server restarts")
+	}
+	done := make(chan struct{})
+	go func() { h.done.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(timeout):
+		for _, c := range all {
+			_ = c.ws.CloseNow() // the client had its time
+		}
+		<-done
+	}
+}
+
+// watch reads the record and follows it until the last connection has gone.
+func (s *agentSession) watch(ctx context.Context) {
+	reader := s.hub.g.Sessions
+	record, err := reader.Load(ctx, s.id)
+	if err != nil && !errors.Is(err, session.ErrNotFound) {
+		s.err = err
+		s.hub.mu.Lock()
+		delete(s.hub.sessions, s.id)
+		s.hub.mu.Unlock()
+		close(s.ready)
+		return
+	}
+	var after int64
+	s.mcp = mcpFrame(nil)
+	if err == nil {
+		s.record, after, s.mcp = record, record.Commit, mcpFrame(record)
+		if record.Present && !record.Expired(time.Now()) {
+			s.shown, _ = record.State()
+		}
+	}
+	close(s.ready)
+	for record, err := range reader.Watch(ctx, s.id, after) {
+		if err != nil {
+			s.hub.g.log.WarnContext(ctx, "watch of an agent broke", "session_id", s.id, "error", err)
+			s.closeAll(websocket.StatusInternalError, "the session cannot be read")
+			return
+		}
+		s.advance(record)
+	}
+}
+
+// advance tells the connections what changed with a record, in the order in which it did.
+func (s *agentSession) advance(r *session.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var seen int64
+	before := s.record
+	if before != nil && before.Commit < r.Commit {
+		seen = before.Commit
+	}
+	s.record = r
+	destroyed := false
+	for _, e := range r.Ring.After(seen) {
+		destroyed = destroyed || e.Kind == session.Destroy && e.Code == session.Applied
+		m := s.pending[e.Hash]
+		if m == nil {
+			continue
+		}
+		s.forget(e.Hash, m)
+		if m.state != nil && e.Code == session.Applied {
+			s.show(m.state, m)
+		}
+		m.decided(e.Outcome(m.id), r)
+	}
+	if destroyed && before != nil && before.Present {
+		s.shown = nil
+		for c := range s.members {
+			go c.close(websocket.StatusGoingAway, "Durable Object destroyed")
+		}
+		return
+	}
+	state, ok := r.State()
+	switch {
+	case !ok:
+		s.shown = nil
+	case s.shown == nil || !bytes.Equal(state, s.shown):
+		s.show(state, nil) // somebody else's change
+	}
+	if mcp := mcpFrame(r); !bytes.Equal(mcp, s.mcp) {
+		s.mcp = mcp
+		for c := range s.members {
+			c.queue(mcp)
+		}
+	}
+}
+
+// show sends a state to all connections. Whoever sent it as a frame does not get it back, and neither do those of the same id, unless
+// another state was sent to them in between: they would be left with that one.
+func (s *agentSession) show(state []byte, by *agentMutation) {
+	s.shown = state
+	s.clock++
+	frame := stateFrame(state)
+	for c := range s.members {
+		if by != nil && by.frame && c.key == by.conn.key && c.joined < by.at && c.toldState < by.at {
+			continue
+		}
+		c.toldState = s.clock
+		c.queue(frame)
+	}
+}
+
+// expect awaits the outcome of a mutation that is about to be published. After the time decided is called with an error.
+func (s *agentSession) expect(m *agentMutation, timeout time.Duration) {
+	hash := mutationHash(m.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clock++
+	m.at = s.clock
+	s.pending[hash] = m
+	m.conn.undecided++
+	m.timer = time.AfterFunc(timeout, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.pending[hash] == m {
+			s.forget(hash, m)
+			m.decided(session.Outcome{MutationID: m.id, Err: errNoOutcome}, s.record)
+		}
+	})
+}
+
+var errNoOutcome = errors.New("the session did not answer in time; the change may still be made")
+
+// abandon ends the wait for a mutation that was not published, and says false when its outcome was there already. One that came through
+// nevertheless is shown as anybody else's.
+func (s *agentSession) abandon(m *agentMutation) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hash := mutationHash(m.id)
+	if s.pending[hash] != m {
+		return false
+	}
+	s.forget(hash, m)
+	return true
+}
+
+func (s *agentSession) forget(hash uint64, m *agentMutation) {
+	delete(s.pending, hash)
+	m.timer.Stop()
+	m.conn.undecided--
+	select {
+	case m.conn.settled <- struct{}{}:
+	default:
+	}
+}
+
+// current is the record as connections know it, nil when there is none.
+func (s *agentSession) current() *session.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.record == nil || !s.record.Present || s.record.Expired(time.Now()) {
+		return nil
+	}
+	return s.record
+}
+
+func (s *agentSession) closeAll(code websocket.StatusCode, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.members {
+		go c.close(code, reason)
+	}
+}
+
+// mutationHash is how rings remember the id of a mutation: see [session.Entry].
+func mutationHash(id string) uint64 {
+	sum := sha256.Sum256([]byte(id))
+	return binary.BigEndian.Uint64(sum[:])
+}
