@@ -34,7 +34,9 @@ func BenchmarkPublishToWatch(b *testing.B) {
 	for _, backend := range []string{"sqlite", "postgres", "firestore"} {
 		b.Run(backend, func(b *testing.B) {
 			b.Run("hot", func(b *testing.B) { load(b, backend, 1) })
-			b.Run("sessions", func(b *testing.B) { load(b, backend, 1000) })
+			if backend != "firestore" { // its emulator takes minutes to begin as many watches
+				b.Run("sessions", func(b *testing.B) { load(b, backend, 1000) })
+			}
 			b.Run("lone", func(b *testing.B) { lone(b, backend) })
 		})
 	}
