@@ -248,7 +248,7 @@ func TestSeveralLimitsAtOnce(t *testing.T) {
 		t.Fatalf("increment: %+v", a)
 	}
 	a, h = l.post(t, ":increment", body, 429)
-	if a.Success || a.Identifier != "ip:1" || a.Details.LimitType != "apiRateLimit" || len(a.Results) != 3 || !a.Results[0].Success || a.Results[2].Success || h.Get("Retry-After") != "70" {
+	if a.Success || a.Identifier != "ip:1" || a.Details.LimitType != "apiRateLimit" || len(a.Results) != 3 || !a.Results[0].Success || a.Results[2].Success || h.Get("Retry-After") != "70" || h.Get("RateLimit") != `"apiRateLimit";r=0;t=70` {
 		t.Errorf("rejection: %+v %v", a, h)
 	}
 	if a, _ := l.post(t, "/llmCalls/user:1:remaining", "", 200); a.RemainingLimit != 8 {

@@ -88,7 +88,7 @@ func TestAFailedBuildEndsWithReasonAndLog(t *testing.T) {
 
 func TestADevServerThatNeverAnswersTimesOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *sandboxrunner.Options) { o.Defaults.StartTimeout = 300 * time.Millisecond })
+	w := newWorld(t, func(o *sandboxrunner.Options) { o.Defaults.StartTimeout = 3 * time.Second })
 	w.deliver(t, app("r1", "", map[string]any{"staticDir": nil, "devCommand": "echo warming up; sleep 60"}))
 	rec := w.load(t, "r1")
 	if rec.State != sandbox.Failed || !strings.Contains(rec.Reason, "timed out") || !strings.Contains(rec.LogTail, "warming up") {
@@ -98,7 +98,7 @@ func TestADevServerThatNeverAnswersTimesOut(t *testing.T) {
 
 func TestABuildThatNeverEndsTimesOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *sandboxrunner.Options) { o.Defaults.BuildTimeout = 300 * time.Millisecond })
+	w := newWorld(t, func(o *sandboxrunner.Options) { o.Defaults.BuildTimeout = 3 * time.Second })
 	w.deliver(t, app("r1", "echo counting sheep; sleep 60"))
 	rec := w.load(t, "r1")
 	if rec.State != sandbox.Failed || !strings.Contains(rec.Reason, "timed out") && !strings.Contains(rec.Reason, "deadline") || !strings.Contains(rec.LogTail, "counting sheep") {
