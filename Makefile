@@ -62,6 +62,9 @@ lint: ## Check format and lint rules
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt wants to change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	$(GOLANGCI_LINT) run ./...
+	@if command -v terraform >/dev/null 2>&1; then terraform fmt -check -diff -recursive infra/gcp; \
+	elif [ "$$REQUIRE_BACKENDS" = 1 ]; then echo "terraform is not installed, and REQUIRE_BACKENDS=1 needs it"; exit 1; \
+	else echo "terraform is not installed: the format of infra/gcp was checked by the Go tests only"; fi
 
 .PHONY: generate
 generate: ## Write generated files again: schemas/gen, the topic list for Terraform, the embedded schedules
