@@ -89,7 +89,7 @@ func listen(ctx context.Context, c Config, roles []Role) (net.Listener, error) {
 func (a *App) run(ctx context.Context, parts map[Role]work) {
 	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	a.parts = &errgroup.Group{}
-	a.broken = make(chan struct{}, len(parts)+3)
+	a.broken = make(chan struct{}, len(parts)+4)
 	start := func(name string, f func() error) {
 		a.parts.Go(func() error {
 			err := f()
@@ -101,6 +101,7 @@ func (a *App) run(ctx context.Context, parts map[Role]work) {
 			return nil
 		})
 	}
+	start("watchdog", func() error { return a.provider.watchdog.Run(ctx) })
 	start("records", func() error { return a.provider.records.Run(ctx) })
 	for role, f := range parts {
 		start(string(role), func() error { return f(ctx) })

@@ -67,6 +67,9 @@ type Config struct {
 	// Agent is about the clients of agents. See config_agent.go.
 	Agent AgentConfig
 
+	// Telemetry is about traces, metrics and stalls. See config_telemetry.go.
+	Telemetry TelemetryConfig
+
 	// DrainTimeout is how long a stop waits for work under way. DRAIN_TIMEOUT. Defaults to 8s, inside the 10 s that Cloud
 	// Run gives.
 	DrainTimeout time.Duration
@@ -125,6 +128,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		Runner:         r.runner(),
 		Limit:          r.limits(),
 		Agent:          r.agent(),
+		Telemetry:      r.telemetry(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
 		LogLevel:       parsed(&r, "LOG_LEVEL", "info", obs.ParseLevel),
 		LogFormat:      parsed(&r, "LOG_FORMAT", "auto", obs.ParseFormat),

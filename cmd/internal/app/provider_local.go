@@ -13,7 +13,6 @@ import (
 	"gocloud.dev/blob/fileblob"
 
 	"vibesdk-gcp/events"
-	"vibesdk-gcp/internal/obs"
 	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/deployment"
 	"vibesdk-gcp/platform/deployment/sqldeployment"
@@ -31,10 +30,9 @@ func openLocal(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_
 			err = errors.Join(err, p.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if p.telemetry, err = obs.NewTelemetry(); err != nil {
+	if err := p.openTelemetry(ctx, c, roles); err != nil {
 		return nil, err
 	}
-	p.onClose("telemetry", p.telemetry.Close)
 	if err := p.openDatabase(ctx, c.databaseURL()); err != nil {
 		return nil, err
 	}
@@ -43,6 +41,9 @@ func openLocal(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_
 	}
 	p.records = sandbox.NewRecords(sqlsandbox.New(p.db))
 	p.records.Logger = log
+	if err := p.records.Measure(p.telemetry.Meter); err != nil {
+		return nil, err
+	}
 	p.onClose("records", p.records.Close)
 	p.routes = deployment.NewTable(sqldeployment.New(p.db), deployment.Options{})
 	p.onClose("routes", func(context.Context) error { return p.routes.Close() })
@@ -89,7 +90,7 @@ func (p *provider) openBus(ctx context.Context, c Config) error {
 	}
 	p.bus = events.New(driver, events.Options{
 		Source: "vibed", DrainTimeout: c.DrainTimeout, Logger: p.log,
-		TracerProvider: p.telemetry.Tracer, MeterProvider: p.telemetry.Meter,
+		TracerProvider: p.telemetry.Tracer, MeterProvider: p.telemetry.Meter, Watchdog: p.watchdog,
 	})
 	p.onClose("bus", func(context.Context) error { return p.bus.Close() })
 	return nil
