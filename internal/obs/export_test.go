@@ -1,74 +1,13 @@
 package obs_test
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"sync"
+	"slices"
 	"testing"
 	"time"
 
-	collectormetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	collectortrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"google.golang.org/protobuf/proto"
-
 	"vibesdk-gcp/internal/obs"
+	"vibesdk-gcp/internal/testenv"
 )
-
-// collector is an OTLP receiver over HTTP.
-type collector struct {
-	*httptest.Server
-	mu             sync.Mutex
-	spans, metrics []string
-	services       map[string]bool
-}
-
-func newCollector(t *testing.T) *collector {
-	t.Helper()
-	c := &collector{services: map[string]bool{}}
-	receive := func(message proto.Message, take func()) http.HandlerFunc {
-		return func(_ http.ResponseWriter, r *http.Request) {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			body, err := io.ReadAll(r.Body)
-			if err == nil {
-				err = proto.Unmarshal(body, message)
-			}
-			if err != nil {
-				t.Errorf("%s: %v", r.URL.Path, err)
-				return
-			}
-			take()
-		}
-	}
-	mux := http.NewServeMux()
-	var spans collectortrace.ExportTraceServiceRequest
-	mux.HandleFunc("POST /v1/traces", receive(&spans, func() {
-		for _, of := range spans.GetResourceSpans() {
-			for _, a := range of.GetResource().GetAttributes() {
-				c.services[a.GetKey()+"="+a.GetValue().GetStringValue()] = true
-			}
-			for _, scope := range of.GetScopeSpans() {
-				for _, span := range scope.GetSpans() {
-					c.spans = append(c.spans, span.GetName())
-				}
-			}
-		}
-	}))
-	var figures collectormetrics.ExportMetricsServiceRequest
-	mux.HandleFunc("POST /v1/metrics", receive(&figures, func() {
-		for _, of := range figures.GetResourceMetrics() {
-			for _, scope := range of.GetScopeMetrics() {
-				for _, m := range scope.GetMetrics() {
-					c.metrics = append(c.metrics, m.GetName())
-				}
-			}
-		}
-	}))
-	c.Server = httptest.NewServer(mux)
-	t.Cleanup(c.Close)
-	return c
-}
 
 func TestSpansAndMetricsAreExported(t *testing.T) {
 	t.Parallel()
@@ -79,7 +18,7 @@ func TestSpansAndMetricsAreExported(t *testing.T) {
 	}{{"all", 1, 1}, {"none", 0, 0}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			to := newCollector(t)
+			to := testenv.NewCollector(t)
 			telemetry, err := obs.NewTelemetry(t.Context(), obs.TelemetryOptions{
 				Endpoint: to.URL + "/", SampleRatio: c.ratio, Service: "vibed", Instance: "one",
 			})
@@ -96,11 +35,14 @@ func TestSpansAndMetricsAreExported(t *testing.T) {
 			if err := telemetry.Close(t.Context()); err != nil {
 				t.Fatalf("Close: %v", err)
 			}
-			if len(to.spans) != c.spans || len(to.metrics) != 1 || to.metrics[0] != "things.done" {
-				t.Errorf("the collector got the spans %q and the metrics %q", to.spans, to.metrics)
+			if spans := to.Spans(); len(spans) != c.spans {
+				t.Errorf("the collector got the spans %v, want %d", spans, c.spans)
 			}
-			if c.spans > 0 && (!to.services["service.name=vibed"] || !to.services["service.instance.id=one"]) {
-				t.Errorf("the resource is %v", to.services)
+			if !slices.Contains(to.Metrics(), "things.done") {
+				t.Errorf("the collector got the metrics %q", to.Metrics())
+			}
+			if c.spans > 0 && (to.Resource("service.name") != "vibed" || to.Resource("service.instance.id") != "one") {
+				t.Errorf("the spans come from %q, %q", to.Resource("service.name"), to.Resource("service.instance.id"))
 			}
 		})
 	}
@@ -108,7 +50,7 @@ func TestSpansAndMetricsAreExported(t *testing.T) {
 
 func TestACollectorThatIsAwayHoldsNothingUp(t *testing.T) {
 	t.Parallel()
-	to := newCollector(t)
+	to := testenv.NewCollector(t)
 	to.Close()
 	telemetry, err := obs.NewTelemetry(t.Context(), obs.TelemetryOptions{Endpoint: to.URL, SampleRatio: 1})
 	if err != nil {
