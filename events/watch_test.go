@@ -30,7 +30,7 @@ func TestAHandlerThatIgnoresItsDeadlineIsReported(t *testing.T) {
 		sub := orderedSub
 		sub.AttemptTimeout = 10 * time.Second
 		play(t, &script{runs: [][]Message{deliveries("good", "stuck")}}, Options{Watchdog: dog}, func(ctx context.Context, b *Bus) error {
-			return b.Consume(ctx, sub, func(ctx context.Context, m Message) error {
+			return b.Consume(ctx, sub, func(_ context.Context, m Message) error {
 				if m.ID == "stuck" {
 					if err := <-gaveUp; !errors.Is(err, obs.ErrStalled) {
 						t.Errorf("the watchdog ended with %v", err)

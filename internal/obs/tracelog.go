@@ -3,6 +3,7 @@ package obs
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"go.opentelemetry.io/otel/trace"
 )
@@ -45,9 +46,9 @@ func (h *traceHandler) Handle(ctx context.Context, r slog.Record) error {
 		return h.handler().Handle(ctx, r)
 	}
 	out := h.root.WithAttrs([]slog.Attr{
-		slog.String(fieldTrace, h.prefix+span.TraceID().String()),
-		slog.String(fieldSpan, span.SpanID().String()),
-		slog.Bool(fieldSampled, span.IsSampled()),
+		{Key: fieldTrace, Value: slog.StringValue(h.prefix + span.TraceID().String())},
+		{Key: fieldSpan, Value: slog.StringValue(span.SpanID().String())},
+		{Key: fieldSampled, Value: slog.BoolValue(span.IsSampled())},
 	})
 	for _, step := range h.steps {
 		out = step(out)
@@ -57,7 +58,7 @@ func (h *traceHandler) Handle(ctx context.Context, r slog.Record) error {
 
 func (h *traceHandler) with(step func(slog.Handler) slog.Handler) *traceHandler {
 	// The cap keeps two loggers that were made from one from sharing the next place.
-	steps := append(h.steps[:len(h.steps):len(h.steps)], step)
+	steps := append(slices.Clip(h.steps), step) //nolint:gocritic // a new list, on purpose
 	return &traceHandler{root: h.root, prefix: h.prefix, steps: steps, plain: step(h.handler())}
 }
 
