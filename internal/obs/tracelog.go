@@ -46,9 +46,9 @@ func (h *traceHandler) Handle(ctx context.Context, r slog.Record) error {
 		return h.handler().Handle(ctx, r)
 	}
 	out := h.root.WithAttrs([]slog.Attr{
-		{Key: fieldTrace, Value: slog.StringValue(h.prefix + span.TraceID().String())},
-		{Key: fieldSpan, Value: slog.StringValue(span.SpanID().String())},
-		{Key: fieldSampled, Value: slog.BoolValue(span.IsSampled())},
+		{Key: fieldTrace, Value: slog.StringValue(h.prefix + span.TraceID().String())}, //nolint:sloglint // the name is Cloud Logging's
+		{Key: fieldSpan, Value: slog.StringValue(span.SpanID().String())}, //nolint:sloglint // the name is Cloud Logging's
+		{Key: fieldSampled, Value: slog.BoolValue(span.IsSampled())}, //nolint:sloglint // the name is Cloud Logging's
 	})
 	for _, step := range h.steps {
 		out = step(out)
@@ -58,7 +58,7 @@ func (h *traceHandler) Handle(ctx context.Context, r slog.Record) error {
 
 func (h *traceHandler) with(step func(slog.Handler) slog.Handler) *traceHandler {
 	// The cap keeps two loggers that were made from one from sharing the next place.
-	steps := append(slices.Clip(h.steps), step) //nolint:gocritic // a new list, on purpose
+	steps := append(slices.Clip(h.steps), step)
 	return &traceHandler{root: h.root, prefix: h.prefix, steps: steps, plain: step(h.handler())}
 }
 
