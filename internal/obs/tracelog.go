@@ -47,8 +47,8 @@ func (h *traceHandler) Handle(ctx context.Context, r slog.Record) error {
 	}
 	out := h.root.WithAttrs([]slog.Attr{
 		{Key: fieldTrace, Value: slog.StringValue(h.prefix + span.TraceID().String())}, //nolint:sloglint // the name is Cloud Logging's
-		{Key: fieldSpan, Value: slog.StringValue(span.SpanID().String())}, //nolint:sloglint // the name is Cloud Logging's
-		{Key: fieldSampled, Value: slog.BoolValue(span.IsSampled())}, //nolint:sloglint // the name is Cloud Logging's
+		{Key: fieldSpan, Value: slog.StringValue(span.SpanID().String())},              //nolint:sloglint // the name is Cloud Logging's
+		{Key: fieldSampled, Value: slog.BoolValue(span.IsSampled())},                   //nolint:sloglint // the name is Cloud Logging's
 	})
 	for _, step := range h.steps {
 		out = step(out)
