@@ -51,7 +51,7 @@ func Start(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *Ap
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("DATA_DIR: %w", err)
 	}
-	if a.provider, err = openLocal(ctx, c, roles, log); err != nil {
+	if a.provider, err = openPorts(ctx, c, roles, log); err != nil {
 		return nil, err
 	}
 	parts, err := roleWork(c, a.provider, roles)
@@ -108,7 +108,7 @@ func (a *App) run(ctx context.Context, parts map[Role]work) {
 	}
 	if a.server != nil {
 		start("server", a.server.Serve)
-		if a.provider.sources != nil {
+		if _, local := folderOf(a.provider.sourcesURL); local { // on Cloud Storage a lifecycle rule does it
 			start("uploads", func() error { return sweepSources(ctx, a.provider.sources, a.log) })
 		}
 	}

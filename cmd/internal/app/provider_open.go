@@ -5,12 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
-
-	"gocloud.dev/blob/fileblob"
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/internal/sqldb"
@@ -22,8 +18,8 @@ import (
 	"vibesdk-gcp/schemas"
 )
 
-// openLocal opens the ports of the local provider: one database, sandboxes as processes, uploads in a folder.
-func openLocal(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *provider, err error) {
+// openPorts opens the ports that the roles need, with the drivers that the configuration picks.
+func openPorts(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *provider, err error) {
 	p := &provider{log: log}
 	defer func() {
 		if err != nil {
@@ -63,7 +59,7 @@ func openLocal(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_
 		}
 	}
 	if slices.Contains(roles, RoleGateway) || slices.Contains(roles, RoleStateWriter) {
-		if err := p.openSources(c.DataDir); err != nil {
+		if err := p.openSources(ctx, c); err != nil {
 			return nil, err
 		}
 	}
@@ -110,23 +106,5 @@ func (p *provider) openRuntime(ctx context.Context, c Config) error {
 	}
 	p.onClose("sandboxes", driver.Close)
 	p.runtime = sandbox.NewRuntime(driver, sandbox.RuntimeOptions{Meter: p.telemetry.Meter.Meter("vibesdk-gcp/platform/sandbox")})
-	return nil
-}
-
-func (p *provider) openSources(dataDir string) error {
-	dir, err := filepath.Abs(filepath.Join(dataDir, "blobs"))
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("uploads: %w", err)
-	}
-	// Temporary files beside their target, where rename works; no sidecar files.
-	p.sources, err = fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite, DirFileMode: 0o700})
-	if err != nil {
-		return fmt.Errorf("uploads: %w", err)
-	}
-	p.onClose("uploads", func(context.Context) error { return p.sources.Close() })
-	p.sourcesURL = (&url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}).String()
 	return nil
 }
