@@ -165,7 +165,7 @@ func TestCheckFindsFaults(t *testing.T) {
 			"modules/topic/main.tf", `"google_pubsub_topic_iam_member" "publisher"`, `"google_pubsub_topic_iam_binding" "publisher"`, "takes rights away",
 		},
 		"permission that nobody recorded": {
-			"modules/sandbox/main.tf", `"run.jobs.get",`, `"run.jobs.get", "run.jobs.update",`, "no permission run.jobs.update",
+			"modules/sandbox/roles.tf", `"run.jobs.get",`, `"run.jobs.get", "run.jobs.update",`, "no permission run.jobs.update",
 		},
 		"right for generated code": {
 			"modules/sandbox/main.tf", "role   = \"roles/storage.objectViewer\"\n  member = \"serviceAccount:${each.value}\"",

@@ -46,6 +46,7 @@ module "settings" {
   limit_backend      = var.limit_backend
   agent_host_url     = var.agent_host == null ? "" : var.agent_host.url
   log_level          = var.log_level
+  bucket             = module.sandbox.bucket
   environment        = var.environment
   secrets = {
     database_url   = module.sql.secret_id
@@ -164,7 +165,9 @@ module "sandbox" {
   bucket_location     = var.region
   bucket_users        = { for role in ["gateway", "sandboxrunner", "janitor"] : role => local.email[role] }
   bucket_readers      = { statewriter = local.email["statewriter"] }
-  operators           = { for role in ["sandboxrunner", "janitor"] : role => local.email[role] }
+  builders            = { sandboxrunner = local.email["sandboxrunner"] }
+  cleaners            = { janitor = local.email["janitor"] }
+  viewers             = { gateway = local.email["gateway"] }
   depends_on          = [google_project_service.platform, google_project_service.sandboxes]
 }
 

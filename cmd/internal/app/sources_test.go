@@ -3,6 +3,8 @@ package app
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -38,6 +40,28 @@ func TestOldUploadsAreRemoved(t *testing.T) {
 		gateway.MutationPrefix + "old.json": false, gateway.MutationPrefix + "young.json": true} {
 		if got, err := bucket.Exists(t.Context(), key); err != nil || got != want {
 			t.Errorf("%s there = %v, %v; want %v", key, got, err, want)
+		}
+	}
+}
+
+// TestLifecycleRulesKeepAsLong holds the rules of the bucket on Cloud Storage against what is kept here.
+func TestLifecycleRulesKeepAsLong(t *testing.T) {
+	t.Parallel()
+	body, err := os.ReadFile("../../../infra/gcp/modules/sandbox/variables.tf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	days := map[string]time.Duration{}
+	for _, rule := range regexp.MustCompile(`(?m)^    "([a-z]+/)" += ([0-9]+)$`).FindAllStringSubmatch(string(body), -1) {
+		n, err := strconv.Atoi(rule[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		days[rule[1]] = time.Duration(n) * 24 * time.Hour
+	}
+	for prefix, keep := range map[string]time.Duration{gateway.SourcePrefix: sourcesKeep, gateway.MutationPrefix: payloadsKeep} {
+		if got, ok := days[prefix]; !ok || got < keep || got > keep+25*time.Hour {
+			t.Errorf("%s is kept for %s on Cloud Storage, and for %s elsewhere", prefix, got, keep)
 		}
 	}
 }

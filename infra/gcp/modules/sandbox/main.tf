@@ -31,8 +31,8 @@ resource "google_cloud_run_v2_job" "build" {
       max_retries = 0
 
       containers {
+        # What it runs, sandboxd, learns from its environment what to do.
         image = var.image
-        args  = ["build"]
 
         resources {
           limits = { cpu = var.cpu, memory = var.memory }
@@ -94,7 +94,7 @@ resource "google_storage_bucket_iam_member" "reader" {
 }
 
 resource "google_cloud_run_v2_job_iam_member" "starts" {
-  for_each = var.operators
+  for_each = var.builders
 
   project  = var.project_id
   location = var.region
@@ -103,53 +103,19 @@ resource "google_cloud_run_v2_job_iam_member" "starts" {
   member   = "serviceAccount:${each.value}"
 }
 
-# Previews are services that do not exist yet, so this cannot be granted on them. No predefined role is as small.
-resource "google_project_iam_custom_role" "previews" {
-  project     = var.project_id
-  role_id     = "${var.name_prefix}SandboxOperator"
-  title       = "${var.name_prefix} sandbox operator"
-  description = "Makes, reads and removes previews, and follows builds."
-  permissions = [
-    "run.executions.cancel",
-    "run.executions.delete",
-    "run.executions.get",
-    "run.executions.list",
-    "run.jobs.get",
-    "run.operations.get",
-    "run.operations.list",
-    "run.revisions.get",
-    "run.revisions.list",
-    "run.services.create",
-    "run.services.delete",
-    "run.services.get",
-    "run.services.list",
-    # A preview that browsers can open has its IAM check switched off, which counts as a change of policy.
-    "run.services.setIamPolicy",
-    "run.services.update",
-  ]
-}
-
-resource "google_project_iam_member" "previews" {
-  for_each = var.operators
-
-  project = var.project_id
-  role    = google_project_iam_custom_role.previews.id
-  member  = "serviceAccount:${each.value}"
-}
-
 # Whoever deploys a service must be allowed to act as its account.
 resource "google_service_account_iam_member" "acts_as" {
-  for_each = var.operators
+  for_each = var.builders
 
   service_account_id = google_service_account.sandbox.name
   role               = "roles/iam.serviceAccountUser"
   member             = "serviceAccount:${each.value}"
 }
 
-# The account of a build cannot read or write the bucket: it is given signed addresses, and to sign them the operator
-# needs this on itself.
+# A build cannot read or write the bucket: it is given signed addresses, and to sign them the builder needs this on
+# itself.
 resource "google_service_account_iam_member" "signs" {
-  for_each = var.operators
+  for_each = var.builders
 
   service_account_id = "projects/${var.platform_project_id}/serviceAccounts/${each.value}"
   role               = "roles/iam.serviceAccountTokenCreator"

@@ -92,11 +92,19 @@ variable "bucket_location" {
 variable "keep_days" {
   description = "After how many days objects are deleted, by the beginning of their names. What is named nowhere is kept."
   type        = map(number)
-  default     = { "sources/" = 7, "snapshots/" = 7, "logs/" = 30 }
+  default = {
+    # Uploads are used again for a day, and a sandbox that was asked for then may build again for another.
+    "sources/" = 3
+    # Payloads of mutations, which may come again from dead letters for a month.
+    "mutations/" = 32
+    # What sandboxes keep, should it outlive them; signs that a generation was deleted, as long as a message can come again.
+    "sandboxes/" = 30
+    "graves/"    = 32
+  }
 
   validation {
-    condition     = alltrue([for days in values(var.keep_days) : days >= 2 && floor(days) == days])
-    error_message = "keep_days must be whole days, at least 2: the longest life of a sandbox is one."
+    condition     = alltrue([for days in values(var.keep_days) : days >= 3 && floor(days) == days])
+    error_message = "keep_days must be whole days, at least 3: a sandbox lives for a day, and its source is used again for another."
   }
 }
 
@@ -120,12 +128,32 @@ variable "bucket_readers" {
   }
 }
 
-variable "operators" {
+variable "builders" {
   description = "Emails of the service accounts that start builds, make previews and remove them, by role."
   type        = map(string)
 
   validation {
-    condition     = alltrue([for email in values(var.operators) : can(regex("@", email))])
-    error_message = "operators must be email addresses."
+    condition     = alltrue([for email in values(var.builders) : can(regex("@", email))])
+    error_message = "builders must be email addresses."
+  }
+}
+
+variable "cleaners" {
+  description = "Emails of the service accounts that find and remove what belongs to nobody, by role."
+  type        = map(string)
+
+  validation {
+    condition     = alltrue([for email in values(var.cleaners) : can(regex("@", email))])
+    error_message = "cleaners must be email addresses."
+  }
+}
+
+variable "viewers" {
+  description = "Emails of the service accounts that look at builds and previews, by role."
+  type        = map(string)
+
+  validation {
+    condition     = alltrue([for email in values(var.viewers) : can(regex("@", email))])
+    error_message = "viewers must be email addresses."
   }
 }

@@ -28,8 +28,11 @@ locals {
     DATA_DIR         = "/tmp/vibed"
     PREVIEW_DOMAIN   = var.preview_domain
     APP_DOMAIN       = var.app_domain
+    SOURCES_URL      = "gs://${var.bucket}"
     LOG_FORMAT       = "json"
     LOG_LEVEL        = var.log_level
+    # Log lines then lead to their trace.
+    GOOGLE_CLOUD_PROJECT = var.project_id
     # Cloud Run gives 10 s.
     DRAIN_TIMEOUT = "8s"
   }
@@ -46,8 +49,9 @@ locals {
     for role in local.containers : role => merge(
       local.everywhere,
       local.places[role] == "service" ? { LISTEN = "0.0.0.0:8080" } : {},
-      contains(local.with_sessions, role) ? local.session_environment : {},
-      contains(local.with_limits, role) ? local.limit_environment : {},
+      local.session_environment,
+      # The provider's default needs the address of Redis, which is a secret: who uses no limits is told another.
+      contains(local.with_limits, role) ? local.limit_environment : { LIMIT_BACKEND = "sql" },
       contains(local.with_host, role) && var.agent_host_url != "" ? { AGENT_HOST_URL = var.agent_host_url } : {},
       var.environment,
     )

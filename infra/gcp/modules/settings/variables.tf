@@ -94,6 +94,16 @@ variable "agent_host_url" {
   }
 }
 
+variable "bucket" {
+  description = "Name of the bucket with uploads, payloads and what sandboxes keep."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$", var.bucket))
+    error_message = "bucket must be the name of a bucket."
+  }
+}
+
 variable "log_level" {
   description = "Least level of log lines: debug, info, warn or error."
   type        = string

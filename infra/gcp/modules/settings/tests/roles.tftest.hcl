@@ -11,6 +11,7 @@ variables {
   limit_backend      = "redis"
   agent_host_url     = "https://agents.example.com"
   log_level          = "info"
+  bucket             = "my-project-vibesdk-sandboxes"
   environment        = { SANDBOX_TTL = "15m" }
   secrets = {
     database_url   = "database-url"
@@ -34,10 +35,6 @@ run "production" {
   assert {
     condition     = [for role, env in output.environment : role if contains(keys(env), "LISTEN")] == ["gateway", "router"]
     error_message = "Only doors listen."
-  }
-  assert {
-    condition     = [for role, env in output.environment : role if contains(keys(env), "FIRESTORE_DATABASE")] == ["callbackrunner", "gateway", "janitor", "statewriter"]
-    error_message = "Only those that use sessions know the database."
   }
   assert {
     condition     = [for role, env in output.secret_environment : role if contains(keys(env), "REDIS_URL")] == ["gateway", "janitor"]
