@@ -88,6 +88,7 @@ func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 			sweeper := janitor.New(janitor.Options{
 				Records: p.records, Runtime: p.runtime, Routes: p.routes, Publisher: p.bus, Logger: p.log,
 				Sessions: p.sessions, Wake: runs.Wake, SweepLimits: p.sweepLimits,
+				SweepFiles: p.filesSweep(), Lock: p.db.TryLock,
 			})
 			parts[role] = func(ctx context.Context) error { return p.bus.Consume(ctx, events.Janitor, sweeper.Handle) }
 		case RoleStateWriter:

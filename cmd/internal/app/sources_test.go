@@ -33,7 +33,13 @@ func TestOldUploadsAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := removeOld(t.Context(), bucket, now); err != nil || n != 2 {
+	if n, err := removeOld(t.Context(), bucket, now, 0, true); err != nil || n != 2 {
+		t.Errorf("a dry run counted %d, %v; want two", n, err)
+	}
+	if n, err := removeOld(t.Context(), bucket, now, 60*24*time.Hour, false); err != nil || n != 0 {
+		t.Errorf("removed %d that are younger than 60 days, %v", n, err)
+	}
+	if n, err := removeOld(t.Context(), bucket, now, time.Second, false); err != nil || n != 2 {
 		t.Errorf("removed %d, %v; want two", n, err)
 	}
 	for key, want := range map[string]bool{gateway.SourcePrefix + "old.tar.gz": false, gateway.SourcePrefix + "young.tar.gz": true, "other/old": true,
