@@ -15,9 +15,10 @@ import (
 	"vibesdk-gcp/platform/ratelimit/ratelimittest"
 )
 
-// BenchmarkRedis measures the backend beside a script that does nothing and a popular limiter, which each make
-// one round trip for a call, from as many connections as there are clients. On a machine that does other work as well the processor time of a call, in the server and
-// in this process, says more than the calls per second.
+// BenchmarkRedis measures the backend beside a script that does nothing and a popular limiter. These make a round trip of their own
+// for each call, over the client library's usual pool of 10 connections to a processor; the backend has its usual 8 and groups calls
+// that wait. On a machine that does other work as well, the processor time of a call, in the server and in this process, says
+// more than the calls per second.
 func BenchmarkRedis(b *testing.B) {
 	address, prefix := testenv.Redis(b)
 	ratelimittest.BenchWindow(b, open)
