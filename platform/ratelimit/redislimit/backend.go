@@ -14,15 +14,17 @@ import (
 	"vibesdk-gcp/platform/ratelimit"
 )
 
-// The three files are one script, so that each has one subject.
+// The files are one script, so that each has one subject.
 var (
+	//go:embed stored.lua
+	storedSource string
 	//go:embed state.lua
 	stateSource string
 	//go:embed retry.lua
 	retrySource string
 	//go:embed limit.lua
 	limitSource string
-	source      = stateSource + retrySource + limitSource
+	source      = storedSource + stateSource + retrySource + limitSource
 )
 
 // Backend implements [ratelimit.Backend] on Redis. It is safe for concurrent use.
