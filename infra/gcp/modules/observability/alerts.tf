@@ -169,7 +169,7 @@ locals {
     ticks-fail = {
       title    = "Cloud Scheduler could not publish a tick"
       severity = "ERROR"
-      filter   = "resource.type=\"cloud_scheduler_job\" AND severity>=ERROR AND jsonPayload.pubsubTopic:\"${var.ticks_topic}\""
+      filter   = "resource.type=\"cloud_scheduler_job\" AND severity>=ERROR AND resource.labels.job_id=~\"^${var.name}-\""
     }
   }
 
