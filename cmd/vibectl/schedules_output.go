@@ -106,9 +106,9 @@ func (s *schedulesCLI) printDone(results []done) error {
 	for _, r := range results {
 		outcome := ""
 		if r.Error != "" {
-			outcome = "failed"
+			outcome = " (failed)"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", r.Name, r.Action, outcome)
+		fmt.Fprintf(w, "%s\t%s%s\n", r.Name, r.Action, outcome)
 	}
 	return w.Flush()
 }
