@@ -172,10 +172,7 @@ func (s *schedulesCLI) apply(ctx context.Context, cloud *cloudScheduler, drifts 
 				action = "change"
 			case resume:
 				action = "resume"
-				do = func() error {
-					_, err := cloud.turn(ctx, d.Name, schedulerpb.Job_ENABLED)
-					return err
-				}
+				do = func() error { return cloud.turn(ctx, d.Name, schedulerpb.Job_ENABLED) }
 			default:
 				results = append(results, done{Name: d.Name, Action: "left " + strings.ToLower(d.State)})
 				continue
@@ -209,8 +206,7 @@ func (s *schedulesCLI) turnCommand(name, short string, to schedulerpb.Job_State)
 		Use: name + " NAME...", Short: short, Args: namesOr(&all),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.eachJob(cmd, args, all, name, func(ctx context.Context, cloud *cloudScheduler, job string) error {
-				_, err := cloud.turn(ctx, job, to)
-				return err
+				return cloud.turn(ctx, job, to)
 			})
 		},
 	}

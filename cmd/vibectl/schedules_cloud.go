@@ -133,24 +133,24 @@ func (s *cloudScheduler) own(ctx context.Context, name string) (*schedulerpb.Job
 }
 
 // turn pauses or resumes a job. One that is so already is left as it is.
-func (s *cloudScheduler) turn(ctx context.Context, name string, to schedulerpb.Job_State) (*schedulerpb.Job, error) {
+func (s *cloudScheduler) turn(ctx context.Context, name string, to schedulerpb.Job_State) error {
 	ctx, cancel := context.WithTimeout(ctx, schedulerTimeout)
 	defer cancel()
 	job, err := s.own(ctx, name)
 	if err != nil || job.GetState() == to {
-		return job, err
+		return err
 	}
 	if to == schedulerpb.Job_PAUSED {
-		job, err = s.client.PauseJob(ctx, &schedulerpb.PauseJobRequest{Name: s.job(name)})
+		_, err = s.client.PauseJob(ctx, &schedulerpb.PauseJobRequest{Name: s.job(name)})
 	} else {
-		job, err = s.client.ResumeJob(ctx, &schedulerpb.ResumeJobRequest{Name: s.job(name)})
+		_, err = s.client.ResumeJob(ctx, &schedulerpb.ResumeJobRequest{Name: s.job(name)})
 	}
 	if status.Code(err) == codes.FailedPrecondition { // somebody else was quicker, perhaps
 		if now, again := s.own(ctx, name); again == nil && now.GetState() == to {
-			return now, nil
+			return nil
 		}
 	}
-	return job, err
+	return err
 }
 
 // run makes a job publish now.
@@ -162,7 +162,7 @@ func (s *cloudScheduler) run(ctx context.Context, name string) (*schedulerpb.Job
 	}
 	job, err := s.client.RunJob(ctx, &schedulerpb.RunJobRequest{Name: s.job(name)})
 	if err == nil && job.GetStatus().GetCode() != 0 {
-		err = fmt.Errorf("it could not publish: %s", codes.Code(uint32(job.GetStatus().GetCode()))) //nolint:gosec // codes are small
+		err = fmt.Errorf("it could not publish: %s", codes.Code(uint32(job.GetStatus().GetCode())))
 	}
 	return job, err
 }

@@ -37,7 +37,7 @@ func (s *schedulesCLI) printJobs(n naming, jobs []*schedulerpb.Job) error {
 			Next: stamp(job.GetScheduleTime()), Last: stamp(job.GetLastAttemptTime()),
 		}
 		if line.Last != "" {
-			line.Result = codes.Code(uint32(job.GetStatus().GetCode())).String() //nolint:gosec // codes are small
+			line.Result = codes.Code(uint32(job.GetStatus().GetCode())).String()
 		}
 		lines = append(lines, line)
 	}

@@ -63,7 +63,7 @@ func (m *module) expression(e hclsyntax.Expression, top *hclsyntax.Block, iterat
 			}
 		case *hclsyntax.ForExpr:
 			// What a for expression says of each of several resources or modules is checked like a reference to one.
-			if source := flatten(n.CollExpr); source != nil && len(source) > 1 {
+			if source := flatten(n.CollExpr); len(source) > 1 {
 				for _, v := range append(n.ValExpr.Variables(), keyVariables(n)...) {
 					if v.RootName() == n.ValVar && len(v) > 1 && (source.RootName() == "module" || strings.Contains(source.RootName(), "_")) {
 						path := append(slices.Clone(source), hcl.TraverseIndex{Key: cty.NumberIntVal(0)})

@@ -192,7 +192,7 @@ func record(t *testing.T, from string, used map[string][]string) {
 		text.WriteString("\n}")
 	}
 	text.WriteString("}\n")
-	if err := os.WriteFile("testdata/schema.json", text.Bytes(), 0o644); err != nil { //nolint:gosec // a file of the repository
+	if err := os.WriteFile("testdata/schema.json", text.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -16,9 +16,9 @@ const unlockTimeout = 5 * time.Second
 // TryLock takes the lock of a name, among all processes that share the database. ok is false when somebody else holds it. The lock ends with
 // unlock, with the process, or when its connection breaks: whoever holds it must bear that somebody else does, too. It costs a
 // connection of the pool for as long as it is held; behind a pooler that shares connections between transactions it holds nothing.
-func (d *DB) TryLock(ctx context.Context, name string) (unlock func() error, ok bool, err error) {
-	if d.Dialect == SQLite {
-		lock, err := filelock.Try(d.path + "." + name + ".lock")
+func (db *DB) TryLock(ctx context.Context, name string) (unlock func() error, ok bool, err error) {
+	if db.Dialect == SQLite {
+		lock, err := filelock.Try(db.path + "." + name + ".lock")
 		if errors.Is(err, filelock.ErrHeld) {
 			return nil, false, nil
 		}
@@ -27,7 +27,7 @@ func (d *DB) TryLock(ctx context.Context, name string) (unlock func() error, ok 
 		}
 		return lock.Release, true, nil
 	}
-	conn, err := d.W.Conn(ctx)
+	conn, err := db.W.Conn(ctx)
 	if err != nil {
 		return nil, false, err
 	}
