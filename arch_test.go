@@ -51,6 +51,8 @@ var rooms = []room{
 		tests: []string{"gateway/*", "events/*", "workers/*", "platform/*/*"}},
 	{folder: "router", code: append([]string{"schemas", "events", "internal/*"}, ports...), tests: []string{"platform/*/*"}},
 
+	{folder: "infra/docker"},
+
 	{folder: "cmd/internal/app", code: []string{"*", "*/*", "*/*/*"}},
 	{folder: "cmd/*", code: []string{"cmd/internal/app", "schemas", "schemas/gen", "events", "gateway/client", "platform/*", "platform/sandbox/guest", "internal/*"},
 		tests: []string{"*", "*/*", "*/*/*"}},
