@@ -52,8 +52,9 @@ var rooms = []room{
 		tests: []string{"gateway/*", "events/*", "workers/*", "platform/*/*"}},
 	{folder: "router", code: append([]string{"schemas", "events", "internal/*"}, ports...), tests: []string{"platform/*/*"}},
 
-	// Nothing links these: they are tests of the Terraform modules.
+	// Nothing links these: they are tests of the Terraform modules and of the images.
 	{folder: "infra/gcp", tests: []string{"events"}},
+	{folder: "infra/docker"},
 
 	{folder: "cmd/internal/app", code: []string{"*", "*/*", "*/*/*"}},
 	{folder: "cmd/*", code: []string{"cmd/internal/app", "schemas", "schemas/gen", "events", "gateway/client", "platform/*", "platform/sandbox/guest", "internal/*"},
