@@ -88,6 +88,8 @@ func problemOf(err error) Problem {
 		p = Problem{Status: http.StatusBadRequest, Type: "invalid", Detail: syntax.Error()}
 	} else if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		p = Problem{Status: http.StatusRequestEntityTooLarge, Type: "too-large", Detail: tooLarge(large.Limit)}
+	} else if limited, ok := errors.AsType[*limitedError](err); ok {
+		p = Problem{Status: http.StatusTooManyRequests, Type: "rate-limited", Detail: limited.details.Message}
 	} else if own, ok := errors.AsType[*httpError](err); ok {
 		p = Problem{Status: own.status, Type: own.code, Detail: own.detail}
 	} else {
@@ -112,29 +114,52 @@ func problemOf(err error) Problem {
 	return p
 }
 
-// fail answers with the problem that err is.
+// fail answers with the problem that err is, in the form of the route.
 func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // nobody is listening
 	}
-	if no, ok := errors.AsType[*limitedError](err); ok {
-		no.answer(w)
-		return
-	}
+	form := formOf(r)
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError {
-		g.log.ErrorContext(r.Context(), "request failed", "route", r.Pattern, "status", p.Status, "error", err)
+		g.log.ErrorContext(r.Context(), "request failed", "route", callOf(r.Context()).pattern(), "status", p.Status, "error", err)
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	if runnerPath(r.URL.Path) {
-		g.failRunner(w, p)
-		return
+	limited, isLimited := errors.AsType[*limitedError](err)
+	if isLimited {
+		limited.setHeaders(w.Header())
 	}
+	switch {
+	case form == googleForm:
+		g.failGoogle(w, err, p)
+	case form == runnerForm:
+		g.failRunner(w, p)
+	case isLimited:
+		writeProblem(w, p.Status, limited.body(p))
+	default:
+		writeProblem(w, p.Status, p)
+	}
+}
+
+// formOf is how errors of a request are written. What is below a path of the remote sandbox service is for its callers, also
+// where there is no such route.
+func formOf(r *http.Request) errorForm {
+	switch c := callOf(r.Context()); {
+	case c.route != nil:
+		return c.route.form
+	case runnerPath(r.URL.Path):
+		return runnerForm
+	default:
+		return c.form
+	}
+}
+
+func writeProblem(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // a client that is gone needs no answer
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a client that is gone needs no answer
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -33,6 +33,11 @@ type LimitRemaining struct {
 	Degraded bool `json:"degraded,omitempty"`
 }
 
+// LimitList answers the configured limits by name.
+type LimitList struct {
+	Limits map[string]ratelimit.Limit `json:"limits"`
+}
+
 func (g *Gateway) limiter() (*ratelimit.Limiter, error) {
 	if g.Limits == nil {
 		return nil, &httpError{http.StatusNotImplemented, "no-limits", "this server has no rate limits"}
@@ -46,20 +51,22 @@ func (g *Gateway) listLimits(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"limits": limiter.Limits()})
+	writeJSON(w, http.StatusOK, LimitList{limiter.Limits()})
 	return nil
 }
 
 // actOnLimit answers the custom methods of one limit and identifier.
-func (g *Gateway) actOnLimit(w http.ResponseWriter, r *http.Request) error {
-	limiter, err := g.limiter()
-	if err != nil {
-		return err
+func (g *Gateway) actOnLimit(action string) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		limiter, err := g.limiter()
+		if err != nil {
+			return err
+		}
+		return g.actOnOne(w, r, limiter, action)
 	}
-	identifier, action := verb(r.PathValue("identifier"))
-	if limitFields["one "+action] == nil {
-		return &httpError{http.StatusNotFound, "no-route", "there is no POST " + r.URL.Path + ": add :increment, :check, :remaining or :reset"}
-	}
+}
+
+func (g *Gateway) actOnOne(w http.ResponseWriter, r *http.Request, limiter *ratelimit.Limiter, action string) error {
 	body, err := readLimitRequest(w, r)
 	if err != nil {
 		return err
@@ -67,7 +74,7 @@ func (g *Gateway) actOnLimit(w http.ResponseWriter, r *http.Request) error {
 	if err := body.only("one " + action); err != nil {
 		return err
 	}
-	charge, err := body.charge(r.PathValue("type"), identifier)
+	charge, err := body.charge(r.PathValue("type"), r.PathValue("identifier"))
 	if err != nil {
 		return err
 	}
@@ -91,7 +98,7 @@ func (g *Gateway) actOnLimit(w http.ResponseWriter, r *http.Request) error {
 }
 
 // actOnLimits answers the custom methods that concern several limits at once.
-func (g *Gateway) actOnLimits(action string) func(http.ResponseWriter, *http.Request) error {
+func (g *Gateway) actOnLimits(action string) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		limiter, err := g.limiter()
 		if err != nil {
