@@ -26,6 +26,14 @@ type LimitResults struct {
 	Reservation *ratelimit.Reservation `json:"reservation,omitempty"`
 }
 
+// LimitAnswer answers one charge.
+type LimitAnswer struct {
+	LimitResult
+
+	// Reservation is as in [LimitResults].
+	Reservation *ratelimit.Reservation `json:"reservation,omitempty"`
+}
+
 // LimitRemaining answers what a limit still admits.
 type LimitRemaining struct {
 	RemainingLimit float64 `json:"remainingLimit"`
@@ -149,10 +157,7 @@ func (g *Gateway) decide(w http.ResponseWriter, r *http.Request, limiter *rateli
 		return tooMany(limiter, charges, answer)
 	}
 	if r.PathValue("identifier") != "" {
-		writeJSON(w, http.StatusOK, struct {
-			LimitResult
-			Reservation *ratelimit.Reservation `json:"reservation,omitempty"`
-		}{answer.Results[0], reservation})
+		writeJSON(w, http.StatusOK, LimitAnswer{answer.Results[0], reservation})
 		return nil
 	}
 	writeJSON(w, http.StatusOK, answer)

@@ -166,7 +166,8 @@ func (s *schemaSet) message(d protoreflect.MessageDescriptor) schema {
 			f := d.Fields().Get(i)
 			properties[f.JSONName()] = s.field(f)
 		}
-		return schema{"type": "object", "properties": properties}
+		// Readers pass over what they do not know, and protobuf takes a second spelling of each name.
+		return schema{"type": "object", "properties": properties, "additionalProperties": true}
 	})
 }
 

@@ -63,8 +63,9 @@ func (g *Gateway) serverRoutes() []route {
 func (g *Gateway) publishRoutes() []route {
 	return []route{
 		{"POST", "/v1/projects/{project}/topics/{topic}:publish", auth.Publish, g.publish, "Publish messages to a topic", spec{
-			about: "Pub/Sub's own REST call. The project is not looked at: there is one.",
-			in:    jsonOf(publishRequest{}), maxBody: maxPublishBody, form: googleForm,
+			about:  "Pub/Sub's own REST call. The project is not looked at: there is one.",
+			params: []param{query("alt", "Not looked at: the answer is JSON.", "")},
+			in:     jsonOf(publishRequest{}), maxBody: maxPublishBody, form: googleForm,
 			out: ok(publishResponse{}), fails: notFound,
 		}},
 	}

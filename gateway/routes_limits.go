@@ -23,8 +23,8 @@ func (g *Gateway) limitRoutes() []route {
 	const limited = http.StatusTooManyRequests
 	return []route{
 		{"GET", "/v1/limits", auth.LimitsRead, g.listLimits, "List the configured limits", spec{out: ok(LimitList{}), fails: []int{http.StatusNotImplemented}}},
-		one("increment", auth.LimitsWrite, "Charge to a limit", ok(LimitResults{}), limited),
-		one("check", auth.LimitsRead, "Ask whether a charge would be admitted", ok(LimitResults{}), limited),
+		one("increment", auth.LimitsWrite, "Charge to a limit", ok(LimitAnswer{}), limited),
+		one("check", auth.LimitsRead, "Ask whether a charge would be admitted", ok(LimitAnswer{}), limited),
 		one("remaining", auth.LimitsRead, "Ask what a limit still admits", ok(LimitRemaining{})),
 		one("reset", auth.LimitsWrite, "Forget what was charged", noContent()),
 		several("increment", auth.LimitsWrite, "Charge to several limits, all or none", ok(LimitResults{}), limited),

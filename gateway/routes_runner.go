@@ -54,10 +54,10 @@ func (g *Gateway) runnerRoutes() []route {
 			},
 			out: ok(InstanceLogs{}), fails: live,
 		}),
-		row("GET", "/instances/{id}/errors", read, g.instanceErrors, "List errors that the app printed", spec{
+		row("GET", "/instances/{id}/errors", read, g.instanceErrors, "List errors of an instance", spec{
 			params: []param{query("clear", "Not looked at.", "")}, out: ok(InstanceErrors{}), fails: live,
 		}),
-		row("DELETE", "/instances/{id}/errors", write, g.clearInstanceErrors, "Forget errors that the app printed", spec{out: ok(Outcome{}), fails: live}),
+		row("DELETE", "/instances/{id}/errors", write, g.clearInstanceErrors, "Forget errors of an instance", spec{out: ok(Outcome{}), fails: live}),
 		row("GET", "/instances/{id}/analysis", read, g.analyze, "Lint and type-check the project", spec{
 			params: []param{query("files", "Not looked at: the whole project is checked.", "")},
 			out:    ok(InstanceAnalysis{}), fails: live, timeout: analyzeTimeout,

@@ -57,7 +57,7 @@ func (g *Gateway) sessionRoutes() []route {
 			out: map[int]content{200: jsonOf(SessionDetail{}).with("ETag", "The session's version.")}, fails: notFound,
 		}},
 		{"DELETE", "/v1/sessions/{id}", auth.SessionsWrite, g.destroy, "End a session", spec{params: writeParams, out: written(), fails: writeFails}},
-		{"POST", "/v1/sessions/{id}:destroy", auth.SessionsWrite, g.destroy, "End a session", spec{params: writeParams, out: written(), fails: writeFails}},
+		{"POST", "/v1/sessions/{id}:destroy", auth.SessionsWrite, g.destroy, "Destroy a session", spec{params: writeParams, out: written(), fails: writeFails}},
 		{"POST", "/v1/sessions/{id}:initialize", auth.SessionsWrite, g.initialize, "Give a session its first state", spec{
 			params: writeParams, in: jsonOf(anyJSON), maxBody: session.MaxPart, out: written(), fails: writeFails,
 		}},
