@@ -26,7 +26,7 @@ func (g *Gateway) access(r *http.Request, c *call, path string, seen *answerWrit
 		slog.String("method", cut(r.Method)),
 		slog.String("path", cut(path)),
 		slog.String("route", c.pattern()),
-		slog.Int("status", seen.code()),
+		slog.Int("status", seen.logged(r)),
 		slog.Int64("bytes", seen.written),
 		slog.Duration("duration", took),
 		slog.String("caller", c.caller.Name),
@@ -100,6 +100,16 @@ func (w *answerWriter) code() int {
 		return http.StatusOK
 	}
 	return w.status
+}
+
+// statusLeft is logged, by a custom of proxies, when the client left before it had an answer.
+const statusLeft = 499
+
+func (w *answerWriter) logged(r *http.Request) int {
+	if w.status == 0 && r.Context().Err() != nil {
+		return statusLeft
+	}
+	return w.code()
 }
 
 // Unwrap gives http.ResponseController what is below.

@@ -116,7 +116,7 @@ func problemOf(err error) Problem {
 
 // fail answers with the problem that err is, in the form of the route.
 func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
+	if r.Context().Err() != nil && !errors.Is(err, errTooSlow) { // which ends the context as well
 		return // nobody is listening
 	}
 	form := formOf(r)
@@ -126,6 +126,9 @@ func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
+	}
+	if p.Status == http.StatusRequestEntityTooLarge || p.Status == http.StatusRequestTimeout {
+		w.Header().Set("Connection", "close") // else the server would first wait for the rest of the body
 	}
 	limited, isLimited := errors.AsType[*limitedError](err)
 	if isLimited {

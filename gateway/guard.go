@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"vibesdk-gcp/gateway/auth"
 )
@@ -60,6 +62,25 @@ func (g *Gateway) answerRoute(w http.ResponseWriter, r *http.Request, row *route
 	}
 	if err != nil {
 		g.fail(w, r, err)
+		linger(w, r)
+	}
+}
+
+const (
+	// lingerFor and lingerBytes bound how long, and for how much, a client that was refused early may go on to send.
+	lingerFor   = 2 * time.Second
+	lingerBytes = 64 << 20
+)
+
+// linger takes the rest of a body that was refused for its size, after the answer is out: a connection that is closed on a
+// client that still sends is reset, and the answer is lost.
+func linger(w http.ResponseWriter, r *http.Request) {
+	if w.Header().Get("Connection") != "close" || r.ContentLength == 0 {
+		return
+	}
+	control := http.NewResponseController(w)
+	if control.Flush() == nil && control.SetReadDeadline(time.Now().Add(lingerFor)) == nil {
+		_, _ = io.CopyN(io.Discard, r.Body, lingerBytes) // what comes is nobody's
 	}
 }
 

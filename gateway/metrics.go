@@ -30,10 +30,12 @@ func (g *Gateway) observe(next http.Handler) (http.Handler, error) {
 		r = r.WithContext(context.WithValue(traced(r), callKey{}, c))
 		seen := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), timeout: g.AnswerTimeout}
 		defer func() {
-			seen.extend() // what is buffered goes out after this
+			// What is buffered goes out after this, when the server has read what is left of the body.
+			seen.timeout += g.BodyPace.Grace
+			seen.extend()
 			took := time.Since(start)
 			duration.Record(r.Context(), took.Seconds(), metric.WithAttributes(
-				attribute.String("route", c.pattern()), attribute.Int("status", seen.code())))
+				attribute.String("route", c.pattern()), attribute.Int("status", seen.logged(r))))
 			g.access(r, c, path, seen, took)
 		}()
 		next.ServeHTTP(seen, paced(r, seen.control, g.BodyPace))

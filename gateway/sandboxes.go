@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/gateway/auth"
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/schemas"
 	"vibesdk-gcp/schemas/gen"
@@ -39,6 +40,11 @@ func (g *Gateway) run(w http.ResponseWriter, r *http.Request) error {
 	}
 	if a := req.GetAction(); a != gen.SandboxRequest_RUN && a != gen.SandboxRequest_UNSPECIFIED {
 		return &schemas.ValidationError{Faults: []schemas.Fault{{Field: "action", Message: "must be RUN or absent here"}}}
+	}
+	if req.GetAppName() != "" {
+		if err := g.require(w, r, auth.DeploymentsWrite); err != nil {
+			return err
+		}
 	}
 	if err := g.request(r, req); err != nil {
 		return err

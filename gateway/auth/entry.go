@@ -112,6 +112,12 @@ func countSet(texts ...string) int {
 	return n
 }
 
+// Parse reads what stands in a file of callers and returns how many there are, or the error that [New] would return.
+func Parse(data []byte) (callers int, err error) {
+	rules, err := parse(data)
+	return len(rules), err
+}
+
 // parse reads a file of callers. The error names the entry and the field at fault, and repeats no digest.
 func parse(data []byte) ([]rule, error) {
 	if len(data) > MaxFile {
