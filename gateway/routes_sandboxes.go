@@ -40,17 +40,17 @@ func (g *Gateway) sandboxRoutes() []route {
 			params: []param{
 				headerParam("Last-Event-ID", "The id of the last event that was seen: what is newer is sent."),
 			},
-			out: map[int]content{200: bytesOf("text/event-stream")}, fails: notFound, timeout: endless,
+			out: map[int]content{200: bytesOf(eventStreamType), 204: none}, fails: notFound, timeout: endless,
 		}},
 		{"GET", "/v1/sandboxes/{id}/logs", auth.SandboxesRead, g.logs, "Read what a sandbox printed", spec{
-			about: "Text: the build log, then the server's. With Accept: text/event-stream, server-sent events named log whose data is the " +
-				"text in whole lines and whose id is where to go on; such a stream follows until the sandbox has ended.",
+			about: "Text: the build log, then the server's. With Accept: text/event-stream, server-sent events named log whose data is " +
+				`{"generation":1,"phase":"build","text":"whole lines"} and whose id is where to go on. Such a stream follows until an event named end.`,
 			params: []param{
 				phase, query("offset", "Begin at this byte of the log that phase names.", schema{"type": "integer", "minimum": 0}),
 				flagParam("follow", "Go on until the sandbox, or the phase, has ended."),
 				headerParam("Last-Event-ID", "The id of the last event that was seen: what follows it is sent."),
 			},
-			out: map[int]content{200: bytesOf("text/plain", "text/event-stream")}, fails: notFound, timeout: endless,
+			out: map[int]content{200: bytesOf("text/plain", eventStreamType), 204: none}, fails: notFound, timeout: endless,
 		}},
 
 		{"GET", "/v1/sandboxes/{id}/files", auth.SandboxesRead, g.listFiles, "List the files of the running app", spec{
