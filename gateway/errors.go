@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/platform/ratelimit"
@@ -41,6 +42,34 @@ type httpError struct {
 }
 
 func (e *httpError) Error() string { return e.detail }
+
+// problemCodes is the table of the kinds of problems: the last part of [Problem.Type], and the status that it comes with. A limit that
+// rejects has more in its body, see [LimitedProblem].
+var problemCodes = map[string]int{
+	"invalid": http.StatusBadRequest, "unauthorized": http.StatusUnauthorized,
+	"scope": http.StatusForbidden, "cross-origin": http.StatusForbidden,
+	"no-route": http.StatusNotFound, "not-found": http.StatusNotFound, "file-not-found": http.StatusNotFound,
+	"no-method": http.StatusMethodNotAllowed, "too-slow": http.StatusRequestTimeout,
+	"conflict": http.StatusConflict, "initialized": http.StatusConflict, "not-ready": http.StatusConflict, "apart": http.StatusConflict,
+	"gone": http.StatusGone, "version": http.StatusPreconditionFailed, "too-large": http.StatusRequestEntityTooLarge,
+	"media-type": http.StatusUnsupportedMediaType, "wrong-host": http.StatusMisdirectedRequest,
+	"id-reused": http.StatusUnprocessableEntity, "rejected": http.StatusUnprocessableEntity, "failed": http.StatusUnprocessableEntity,
+	"rate-limited": http.StatusTooManyRequests, "internal": http.StatusInternalServerError,
+	"no-limits": http.StatusNotImplemented, "no-apps": http.StatusNotImplemented,
+	"unavailable": http.StatusServiceUnavailable, "timeout": http.StatusGatewayTimeout,
+}
+
+// problemTypes are all values of [Problem.Type].
+func problemTypes() []string {
+	var types []string
+	for code := range problemCodes {
+		types = append(types, problemURN+code)
+	}
+	slices.Sort(types)
+	return types
+}
+
+const problemURN = "urn:vibesdk:problem:"
 
 func badRequest(detail string) error {
 	return &httpError{http.StatusBadRequest, "invalid", detail}
@@ -109,7 +138,7 @@ func problemOf(err error) Problem {
 			p.Status, p.Type = http.StatusPreconditionFailed, "version"
 		}
 	}
-	p.Type = "urn:vibesdk:problem:" + p.Type
+	p.Type = problemURN + p.Type
 	p.Title = http.StatusText(p.Status)
 	return p
 }

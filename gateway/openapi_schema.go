@@ -141,6 +141,9 @@ func (s *schemaSet) fields(t reflect.Type, properties map[string]schema, require
 			continue
 		}
 		property := s.typed(f.Type)
+		if t == reflect.TypeFor[Problem]() && f.Name == "Type" {
+			property = schema{"type": "string", "enum": problemTypes()}
+		}
 		if slices.Contains(tag[1:], "string") {
 			property = schema{"type": "string"}
 		}
