@@ -15,7 +15,7 @@ import (
 )
 
 // callersOf writes a file of callers, one for each name with its scopes, whose key is the name with " key" behind it.
-func callersOf(t *testing.T, scopes map[string]auth.Scope) func(*gateway.Options) {
+func callersOf(t testing.TB, scopes map[string]auth.Scope) func(*gateway.Options) {
 	t.Helper()
 	var text strings.Builder
 	for name, scope := range scopes {

@@ -167,8 +167,9 @@ func (rt *route) limit() int64 {
 type table struct {
 	mux  *http.ServeMux
 	rows []*route
-	// agents is the row of what comes to agents, whose paths are not those of the mux: nothing in them is decoded.
-	agents *route
+	// agents are the rows of what comes to agents, whose paths are not those of the mux: nothing in them is decoded. The first takes
+	// the methods that no other has.
+	agents []*route
 }
 
 func newTable(rows []route) *table {
@@ -179,7 +180,7 @@ func newTable(rows []route) *table {
 		row := &rows[i]
 		t.rows = append(t.rows, row)
 		if row.path == agentRoute {
-			t.agents = row
+			t.agents = append(t.agents, row)
 			continue
 		}
 		key := row.method + " " + row.pattern()
@@ -216,8 +217,13 @@ func (c choice) actions() string {
 func (t *table) find(r *http.Request) (*route, *verdict) {
 	v := &verdict{header: http.Header{}}
 	if isAgentCall(r) {
-		r.Pattern = t.agents.path
-		return t.agents, v
+		r.Pattern = agentRoute
+		for _, row := range t.agents {
+			if row.method == r.Method {
+				return row, v
+			}
+		}
+		return t.agents[0], v
 	}
 	spellLoneSlash(r)
 	t.mux.ServeHTTP(v, r)
