@@ -48,7 +48,8 @@ var rooms = []room{
 
 	{folder: "gateway/client", code: []string{"internal/*"}, tests: []string{"gateway", "events", "events/*", "workers/*", "platform/*", "platform/*/*"}},
 	// The form of an export is a promise of the API: cfexport is pure, and no driver.
-	{folder: "gateway", code: append([]string{"schemas", "schemas/gen", "events", "internal/*", "platform/session/cfexport"}, ports...),
+	{folder: "gateway/auth", code: []string{"internal/*"}},
+	{folder: "gateway", code: append([]string{"schemas", "schemas/gen", "events", "internal/*", "platform/session/cfexport", "gateway/auth"}, ports...),
 		tests: []string{"gateway/*", "events/*", "workers/*", "platform/*/*"}},
 	{folder: "router", code: append([]string{"schemas", "events", "internal/*"}, ports...), tests: []string{"platform/*/*"}},
 
@@ -57,7 +58,7 @@ var rooms = []room{
 	{folder: "infra/docker"},
 
 	{folder: "cmd/internal/app", code: []string{"*", "*/*", "*/*/*"}},
-	{folder: "cmd/*", code: []string{"cmd/internal/app", "schemas", "schemas/gen", "events", "gateway/client", "platform/*", "platform/sandbox/guest", "internal/*"},
+	{folder: "cmd/*", code: []string{"cmd/internal/app", "schemas", "schemas/gen", "events", "gateway/client", "gateway/auth", "platform/*", "platform/sandbox/guest", "internal/*"},
 		tests: []string{"*", "*/*", "*/*/*"}},
 }
 

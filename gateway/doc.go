@@ -9,7 +9,7 @@
 //	GET    /v1/sandboxes/{id}                              record and preview address
 //	POST   /v1/sandboxes/{id}:stop                         publish a request to stop it
 //	GET    /v1/sandboxes/{id}/events                       changes of the record, as server-sent events
-//	GET    /v1/sandboxes/{id}/logs                         build and server log, ?phase= &offset= &follow=1
+//	GET    /v1/sandboxes/{id}/logs                         build and server log, ?phase= &offset= &follow=1, or as server-sent events
 //	GET    /v1/sandboxes/{id}/files                        files of the running app, ?path= &glob=
 //	GET    /v1/sandboxes/{id}/files/{path}                 one file; PUT writes it, DELETE removes it
 //	POST   /v1/sandboxes/{id}/commands                     run commands in the running app
@@ -34,14 +34,28 @@
 //	GET    /instances/{id}/logs /errors /analysis          DELETE errors clears them
 //	POST   /logs                                           a line for the debug log
 //	GET    /agents/{agent}/{name}                          WebSocket for clients of the agents package
+//	GET    /openapi.json                                   all of this as an OpenAPI 3.1 document
 //	GET    /healthz /readyz /metrics                       for machines
 //
 // # Who may call
 //
-// Without an API key the gateway answers this machine only: the request's Host must be a loopback name, which a
-// page that rebinds its DNS name cannot have. With a key every call except the health checks must carry it as a
-// bearer token. In both cases a browser page of another origin, a preview of this very gateway included, is
-// refused: previews run code of strangers.
+// Without callers the gateway answers this machine only: the request's Host must be a loopback name, which a page that rebinds its
+// DNS name cannot have. With callers every call except the health checks and /openapi.json must carry a bearer token, an API key or
+// an ID token of Google, whose caller has the scope of the route; package auth describes them. In both cases a browser page of another
+// origin, a preview of this very gateway included, is refused unless [Options.Origins] has it: previews run code of strangers.
+//
+// No cookie counts for anything, so that no page can make a browser call in its user's name.
+//
+// # Bounds
+//
+// Each route bounds its body (413) and the time of its handler (504), streams excepted. A body must arrive at [Pace], else 408. An
+// answer must be taken at 64 KiB in [Options.AnswerTimeout], else the connection is cut. Each request is a line of the log at level
+// info: method, path, route, status, bytes, duration, the caller's name, address and trace, and nothing of query, headers and bodies.
+//
+// # The table
+//
+// What routes there are, what they take and what they answer stands in one table, routes*.go, from which the mux and the OpenAPI
+// 3.1 document at /openapi.json are made. A new route is a row.
 //
 // # Writing to a session
 //

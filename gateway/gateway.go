@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"gocloud.dev/blob"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/gateway/auth"
 	"vibesdk-gcp/platform/ratelimit"
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/platform/session"
@@ -53,8 +55,13 @@ type Options struct {
 	PreviewURL func(sandboxID, token string) string
 	// Runner is about the routes that VibeSDK's remote sandbox service has.
 	Runner RunnerOptions
-	// APIKey, when not empty, must come with each call. Without one only this machine may call.
+	// Callers are who may call. Nil means whoever is on this machine.
+	Callers *auth.Callers
+	// APIKey, when not empty, is the one key that may do everything, in place of Callers.
 	APIKey string
+	// Origins are those of other pages that may call from a browser, like https://app.example.com, or "*" for all. Without Callers
+	// there is no "*": every page could then use this machine's server.
+	Origins []string
 	// Ready reports whether the parts behind the gateway answer; nil means they always do.
 	Ready func(ctx context.Context) error
 	// Metrics answers /metrics; nil means there are none.
@@ -68,6 +75,10 @@ type Options struct {
 	// WriteTimeout is how long a reader of a session's events may take for one of them before it is dropped. Defaults
 	// to 10 s.
 	WriteTimeout time.Duration
+	// AnswerTimeout is how long a client may take for each 64 KiB of an answer. Defaults to 30 s.
+	AnswerTimeout time.Duration
+	// BodyPace is how fast bodies must arrive.
+	BodyPace Pace
 	// Agents is about the clients of agents.
 	Agents AgentOptions
 	// Logger and MeterProvider default to none.
@@ -79,14 +90,16 @@ type Options struct {
 type Gateway struct {
 	Options
 
-	log      *slog.Logger
-	apiKey   string
-	topics   map[string]events.Topic
-	handler  http.Handler
-	draining chan struct{}
-	drain    func()
-	consumed consumed
-	hub      *agentHub
+	log        *slog.Logger
+	topics     map[string]events.Topic
+	table      *table
+	document   func() (document, error)
+	protection *http.CrossOriginProtection
+	handler    http.Handler
+	draining   chan struct{}
+	drain      func()
+	consumed   consumed
+	hub        *agentHub
 }
 
 // New returns a gateway.
@@ -117,6 +130,8 @@ func New(o Options) (*Gateway, error) {
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = 10 * time.Second
 	}
+	setDefault(&o.AnswerTimeout, 30*time.Second)
+	o.BodyPace = o.BodyPace.withDefaults()
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -124,8 +139,19 @@ func New(o Options) (*Gateway, error) {
 		o.MeterProvider = noop.NewMeterProvider()
 	}
 	o.Agents = o.Agents.withDefaults()
+	if o.Callers == nil && o.APIKey != "" {
+		var err error
+		if o.Callers, err = auth.New(auth.Options{Key: o.APIKey}); err != nil {
+			return nil, err
+		}
+	}
+	for _, origin := range o.Origins {
+		if !checkOrigin(origin) || origin == anyOrigin && o.Callers == nil {
+			return nil, fmt.Errorf("gateway: Origins: %q is not an origin that may call", origin)
+		}
+	}
 	g := &Gateway{
-		Options: o, log: o.Logger, apiKey: o.APIKey,
+		Options: o, log: o.Logger, protection: http.NewCrossOriginProtection(),
 		topics: map[string]events.Topic{}, draining: make(chan struct{}),
 	}
 	g.hub = &agentHub{g: g, sessions: map[string]*agentSession{}}
@@ -136,11 +162,13 @@ func New(o Options) (*Gateway, error) {
 	for _, topic := range o.Topics {
 		g.topics[topic.Name] = topic
 	}
-	measured, err := measure(o.MeterProvider, g.guard(g.routes()))
+	g.table = newTable(g.routes())
+	g.document = sync.OnceValues(func() (document, error) { return describe(g.table.rows) })
+	observed, err := g.observe(http.HandlerFunc(g.serve))
 	if err != nil {
 		return nil, err
 	}
-	g.handler = measured
+	g.handler = observed
 	return g, nil
 }
 

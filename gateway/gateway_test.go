@@ -120,7 +120,7 @@ func start(t testing.TB, change ...func(*gateway.Options)) *fixture {
 	if f.gateway, err = gateway.New(o); err != nil {
 		t.Fatal(err)
 	}
-	f.Server = httptest.NewServer(f.gateway)
+	f.Server = httptest.NewServer(handlerOf(t, f.gateway))
 	t.Cleanup(f.Server.Close)
 	return f
 }
@@ -208,4 +208,12 @@ func (f *fixture) move(t *testing.T, id string, to sandbox.State, change func(*s
 		t.Fatal(err)
 	}
 	return r
+}
+
+// handlerOf holds the gateway of a test against its document.
+func handlerOf(t testing.TB, g *gateway.Gateway) http.Handler {
+	if t, ok := t.(*testing.T); ok {
+		return conform(t, g)
+	}
+	return g
 }

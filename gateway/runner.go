@@ -38,26 +38,6 @@ type Outcome struct {
 	Error   string `json:"error,omitempty"`
 }
 
-// runnerRoutes are at the root because VibeSDK puts its paths right behind the address of the service.
-func (g *Gateway) runnerRoutes(handle func(pattern string, h func(http.ResponseWriter, *http.Request) error)) {
-	handle("POST /instances", g.createInstance)
-	handle("GET /instances", g.listInstances)
-	handle("GET /instances/{id}", g.getInstance)
-	handle("DELETE /instances/{id}", g.shutdownInstance)
-	handle("GET /instances/{id}/status", g.instanceStatus)
-	handle("GET /instances/{id}/files", g.getInstanceFiles)
-	handle("POST /instances/{id}/files", g.writeInstanceFiles)
-	handle("POST /instances/{id}/commands", g.runInstanceCommands)
-	handle("GET /instances/{id}/logs", g.instanceLogs)
-	handle("GET /instances/{id}/errors", g.instanceErrors)
-	handle("DELETE /instances/{id}/errors", g.clearInstanceErrors)
-	handle("GET /instances/{id}/analysis", g.analyze)
-	handle("POST /instances/{id}/name", g.renameInstance)
-	handle("POST /instances/{id}/deploy", g.deployInstance)
-	handle("POST /instances/{id}/github/push", g.pushInstance)
-	handle("POST /logs", g.debugLog)
-}
-
 // runnerPath reports whether a path belongs to these routes, whose errors have a form of their own.
 func runnerPath(path string) bool {
 	return path == "/instances" || strings.HasPrefix(path, "/instances/") || path == "/logs"

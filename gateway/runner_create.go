@@ -29,11 +29,11 @@ const (
 // instanceRequest is the body that makes an instance: older callers name a template, newer ones send the files.
 // The webhook's address is not read: errors of the app are asked for, never sent.
 type instanceRequest struct {
-	TemplateName string            `json:"templateName"`
-	Files        []instanceFile    `json:"files"`
-	ProjectName  string            `json:"projectName"`
-	EnvVars      map[string]string `json:"envVars"`
-	InitCommand  string            `json:"initCommand"`
+	TemplateName string            `json:"templateName,omitempty"`
+	Files        []instanceFile    `json:"files,omitempty"`
+	ProjectName  string            `json:"projectName,omitempty"`
+	EnvVars      map[string]string `json:"envVars,omitempty"`
+	InitCommand  string            `json:"initCommand,omitempty"`
 }
 
 type instanceFile struct {

@@ -218,12 +218,15 @@ func (g *Gateway) clearInstanceErrors(w http.ResponseWriter, r *http.Request) er
 	return nil
 }
 
+// debugLogRequest is a line for the debug log.
+type debugLogRequest struct {
+	LogName string `json:"logName,omitempty"`
+	Log     string `json:"log,omitempty"`
+}
+
 // debugLog keeps what a caller wants logged, at level debug.
 func (g *Gateway) debugLog(w http.ResponseWriter, r *http.Request) error {
-	var asked struct {
-		LogName string `json:"logName"`
-		Log     string `json:"log"`
-	}
+	var asked debugLogRequest
 	r.Body = http.MaxBytesReader(w, r.Body, maxDebugLog)
 	if err := readInstanceBody(w, r, &asked); err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 // program of the same meaning wins over it.
 type Config struct {
 	// Listen is where the gateway and the router answer, host:port. LISTEN. Defaults to 127.0.0.1:8787. An
-	// address that other machines can reach needs APIKey.
+	// address that other machines can reach needs callers in Auth.
 	Listen string
 	// DataDir holds the database, the sandboxes, uploads and caches. DATA_DIR. Defaults to data.
 	DataDir string
@@ -41,9 +41,10 @@ type Config struct {
 	PreviewDomain string
 	// AppDomain is below which deployed apps have their hosts. APP_DOMAIN. Defaults to localhost.
 	AppDomain string
-	// APIKey is what callers of the gateway must send. Read from the file that API_KEY_FILE names. Defaults to none,
-	// and then only this machine may call.
-	APIKey string
+	// Auth is about who may call the gateway. See config_auth.go.
+	Auth AuthConfig
+	// MaxConnections is how many connections are served at once; more wait. MAX_CONNECTIONS. Defaults to 30000.
+	MaxConnections int
 	// SchedulesFile is what the ticker fires. SCHEDULES_FILE. Defaults to the file built in.
 	SchedulesFile string
 
@@ -121,7 +122,8 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		PubSubPrefix:   r.text("PUBSUB_PREFIX", ""),
 		PreviewDomain:  strings.ToLower(r.text("PREVIEW_DOMAIN", "preview.localhost")),
 		AppDomain:      strings.ToLower(r.text("APP_DOMAIN", "localhost")),
-		APIKey:         r.secretFile("API_KEY_FILE"),
+		Auth:           r.auth(),
+		MaxConnections: r.number("MAX_CONNECTIONS", 30_000, 1, 10_000_000),
 		SchedulesFile:  r.text("SCHEDULES_FILE", ""),
 		Sandboxd:       r.text("SANDBOXD", ""),
 		SandboxTTL:     r.duration("SANDBOX_TTL", 30*time.Minute, 5*time.Second, 24*time.Hour),

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vibesdk-gcp/cmd/internal/app"
+	"vibesdk-gcp/gateway/auth"
 	"vibesdk-gcp/platform/ratelimit"
 )
 
@@ -27,6 +28,7 @@ func TestConfigDefaults(t *testing.T) {
 	want := app.Config{
 		Listen: "127.0.0.1:8787", DataDir: "data", Provider: "local", Bus: "sql",
 		PreviewDomain: "preview.localhost", AppDomain: "localhost", SandboxEnv: map[string]string{},
+		Auth: app.AuthConfig{OIDCIssuer: auth.GoogleIssuer, OIDCKeysURL: auth.GoogleKeys}, MaxConnections: 30_000,
 		SandboxTTL: 30 * time.Minute, SandboxIdle: 10 * time.Minute, SandboxMaxTTL: 24 * time.Hour,
 		BuildTimeout: 10 * time.Minute, StartTimeout: 2 * time.Minute, Builds: 2, DrainTimeout: 8 * time.Second, LogFormat: "auto",
 		Session:   app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)", CallbackTimeout: time.Minute},

@@ -30,6 +30,10 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 		p.onClose("router", func(context.Context) error { return d.router.Close() })
 	}
 	if slices.Contains(roles, RoleGateway) {
+		callers, err := c.Auth.callers(p.log)
+		if err != nil {
+			return nil, err
+		}
 		d.gateway, err = gateway.New(gateway.Options{
 			Publisher: p.bus, Records: p.records, Runtime: p.runtime, Sessions: p.sessions.Reader,
 			Limits: p.limits, LimitCalls: c.Limit.API,
@@ -38,7 +42,7 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Runner: gateway.RunnerOptions{
 				TemplatesURL: c.Runner.TemplatesURL, Wait: c.Runner.Wait, Apps: p.routes, AppURL: appURL(c.AppDomain, addr),
 			},
-			APIKey: c.APIKey,
+			Callers: callers, Origins: c.Auth.Origins,
 			Agents: gateway.AgentOptions{
 				Classes: c.Agent.Classes, Main: c.Agent.Main, Origins: c.Agent.Origins,
 				MaxSockets: c.Agent.MaxSockets, MaxSessionSockets: c.Agent.MaxSessionSockets,
