@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 	"gocloud.dev/blob"
+	"golang.org/x/sync/singleflight"
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/platform/ratelimit"
@@ -87,6 +88,8 @@ type Gateway struct {
 	drain    func()
 	consumed consumed
 	hub      *agentHub
+	host     *agentHost // nil: there is none
+	deploys  singleflight.Group
 }
 
 // New returns a gateway.
@@ -128,6 +131,11 @@ func New(o Options) (*Gateway, error) {
 		Options: o, log: o.Logger, apiKey: o.APIKey,
 		topics: map[string]events.Topic{}, draining: make(chan struct{}),
 	}
+	host, err := newAgentHost(o.Agents.Host)
+	if err != nil {
+		return nil, err
+	}
+	g.host = host
 	g.hub = &agentHub{g: g, sessions: map[string]*agentSession{}}
 	g.drain = sync.OnceFunc(func() {
 		close(g.draining)
