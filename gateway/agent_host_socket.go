@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 var hopHeaders = []string{
 	"Connection", "Upgrade", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Host", "Content-Length",
 	"Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions", "Sec-Websocket-Accept", "Sec-Websocket-Protocol",
+	"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto",
 }
 
 // proxySocket connects a client with the host, which is asked first: what it answers instead of an upgrade is the client's answer.
@@ -66,6 +68,7 @@ func (h *agentHost) dial(ctx context.Context, r *http.Request, session string, w
 	h.Sign(ctx, headers)
 	headers.Set(agentSessionHeader, session)
 	headers.Set("X-Forwarded-Host", r.Host)
+	headers.Set("X-Forwarded-For", strings.TrimPrefix(addressOf(r), "ip:"))
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	ws, resp, err := websocket.Dial(ctx, address.String(), &websocket.DialOptions{

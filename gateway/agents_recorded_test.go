@@ -20,7 +20,7 @@ const (
 // replayed are the recordings that are played again, with what is left out of each: ids of calls, or paths of requests, and why.
 var replayed = map[string]map[string]string{
 	"connect.fresh-with-initialState": nil, "connect.no-initialState": nil, "connect.default-name": nil,
-	"connect.pk-used-as-connection-id": {"A-2": "what connections there are is not told", "A-3": "as before"}, "connect.pk-empty": nil,
+	"connect.pk-used-as-connection-id": {"A-2": "what connections there are is not told", "A-3": "as before", "A-4": "as before"}, "connect.pk-empty": nil,
 	"connect.noproto-suppressed": nil, "connect.onConnect-user-message-order": nil,
 	"connect.onConnect-throws-default-onError": nil, "connect.onConnect-closes-4001": nil,
 	"throws.onMessage-and-state-hook-default-onError": nil,
