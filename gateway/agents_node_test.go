@@ -26,7 +26,7 @@ type nodeClients struct {
 	kept   []nodeEvent // read and not asked for yet
 }
 
-// nodeEvent is what testdata/agents/client.mjs tells.
+// nodeEvent is what testdata/agents/client.mjs tells, and testdata/agents-page/drive.mjs.
 type nodeEvent struct {
 	Conn, Event, Name, Agent, Source, Reason, Data, Error string
 	Call                                                  int
@@ -37,9 +37,14 @@ type nodeEvent struct {
 
 func startNode(t *testing.T) *nodeClients {
 	t.Helper()
-	project := testenv.NodeProject(t, "testdata/agents")
-	cmd := exec.CommandContext(t.Context(), "node", "client.mjs")
-	cmd.Dir = project
+	return runNode(t, "testdata/agents", "client.mjs")
+}
+
+// runNode runs a script of a folder that is driven by commands.
+func runNode(t *testing.T, dir, script string, args ...string) *nodeClients {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "node", append([]string{script}, args...)...)
+	cmd.Dir = testenv.NodeProject(t, dir)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
