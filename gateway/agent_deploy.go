@@ -74,10 +74,13 @@ func readDeployable(r *session.Record) (d deployable, err error) {
 	if r == nil {
 		return d, nil
 	}
-	state, ok := r.State()
-	if !ok || len(state) == 0 {
-		return d, nil
+	if state, ok := r.State(); ok {
+		return parseDeployable(state)
 	}
+	return d, nil
+}
+
+func parseDeployable(state []byte) (d deployable, err error) {
 	if err := json.Unmarshal(state, &d); err != nil {
 		return d, agentErrorf("deployToSandbox: the state is not that of a project: %s", jsonFault(err))
 	}
