@@ -31,7 +31,9 @@ func TestConfigDefaults(t *testing.T) {
 		Session: app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)", CallbackTimeout: time.Minute},
 		Runner:  app.RunnerConfig{Wait: 55 * time.Second},
 		Limit:   app.LimitConfig{Backend: "sql", Binding: "RATE_LIMITS", Timeout: 250 * time.Millisecond, Limits: ratelimit.PresetH()},
-		Agent:   app.AgentConfig{MaxSockets: 20_000, MaxSessionSockets: 1_000},
+		Agent: app.AgentConfig{
+			MaxSockets: 20_000, MaxSessionSockets: 1_000, HostTimeout: time.Minute, HostStreamTimeout: 15 * time.Minute, HostCalls: 64,
+		},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
