@@ -123,12 +123,13 @@ func (c *agentConn) read(ctx context.Context) ([]byte, bool, error) {
 	late := time.AfterFunc(c.g.Agents.MessageTimeout, cancel)
 	defer late.Stop()
 	var message bytes.Buffer
-	n, err := message.ReadFrom(io.LimitReader(reader, AgentMaxMessage+1))
+	limit := int64(c.g.Agents.MaxMessage)
+	n, err := message.ReadFrom(io.LimitReader(reader, limit+1))
 	if err != nil {
 		return nil, false, err
 	}
-	if n > AgentMaxMessage {
-		err := fmt.Errorf("Message is too large: more than %d bytes", AgentMaxMessage) //nolint:staticcheck // as clients know it
+	if n > limit {
+		err := fmt.Errorf("Message is too large: more than %d bytes", limit) //nolint:staticcheck // as clients know it
 		c.close(websocket.StatusMessageTooBig, err.Error())
 		return nil, false, err
 	}

@@ -105,7 +105,7 @@ func (p *socketPair) run(ctx context.Context) {
 	})
 	defer stop()
 	var both sync.WaitGroup
-	both.Go(func() { p.pass(ctx, p.client, p.host, AgentMaxMessage) })
+	both.Go(func() { p.pass(ctx, p.client, p.host, int64(p.g.Agents.MaxMessage)) })
 	both.Go(func() { p.pass(ctx, p.host, p.client, 0) })
 	both.Go(func() { p.watch(ctx) })
 	both.Wait()

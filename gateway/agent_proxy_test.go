@@ -50,7 +50,8 @@ type proxied struct {
 
 func TestProxiedSockets(t *testing.T) {
 	t.Parallel()
-	l, conns := startProxy(t)
+	const largest = 4 << 20
+	l, conns := startProxy(t, func(o *gateway.Options) { o.Agents.MaxMessage = largest })
 	dial := func() (socket, proxied) {
 		s := l.dial(t, "/agents/proxied/x/sub/a%2Fb/kid?_pk=me&token=secret-key&__agents_transport=capnweb", func(o *websocket.DialOptions) {
 			o.HTTPHeader.Set("Cookie", "secret")
@@ -106,7 +107,7 @@ func TestProxiedSockets(t *testing.T) {
 	}
 	s, h = dial()
 	go drain(t, h.socket)
-	go s.Write(t.Context(), websocket.MessageText, make([]byte, gateway.AgentMaxMessage+1))
+	go s.Write(t.Context(), websocket.MessageText, make([]byte, largest+1))
 	if e := s.closed(t); e.Code != websocket.StatusMessageTooBig {
 		t.Errorf("a message that is too large: %d %s", e.Code, e.Reason)
 	}

@@ -16,7 +16,8 @@ function Page() {
 		onStateUpdateError: (error) => window.tell("stateError", { error }),
 		onIdentity: (name, agent) => window.tell("identity", { name, agent }),
 		onOpen: () => window.tell("open"),
-		onClose: (e) => window.tell("close", { code: e.code, reason: e.reason }),
+		// An attempt that failed has no code.
+		onClose: (e) => typeof e.code === "number" && window.tell("close", { code: e.code, reason: e.reason }),
 		onMessage: (e) => window.tell("message", { data: String(e.data) }),
 	});
 	window.agent = agent;
