@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 	"gocloud.dev/blob"
+	"golang.org/x/sync/singleflight"
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/gateway/auth"
@@ -100,6 +101,8 @@ type Gateway struct {
 	drain      func()
 	consumed   consumed
 	hub        *agentHub
+	host       *agentHost // nil: there is none
+	deploys    singleflight.Group
 }
 
 // New returns a gateway.
@@ -154,6 +157,11 @@ func New(o Options) (*Gateway, error) {
 		Options: o, log: o.Logger, protection: http.NewCrossOriginProtection(),
 		topics: map[string]events.Topic{}, draining: make(chan struct{}),
 	}
+	host, err := newAgentHost(o.Agents.Host)
+	if err != nil {
+		return nil, err
+	}
+	g.host = host
 	g.hub = &agentHub{g: g, sessions: map[string]*agentSession{}}
 	g.drain = sync.OnceFunc(func() {
 		close(g.draining)
