@@ -23,6 +23,8 @@ type agentConn struct {
 	at  agentAddress
 	key string // the connection id
 	s   *agentSession
+	// user is who came by VibeSDK's route, where frames are in VibeSDK's encoding; empty on /agents/…
+	user string
 
 	// Guarded by the session's lock: what its clock showed when the connection joined and was last told a state, and how many of
 	// its mutations have no outcome.
@@ -44,21 +46,25 @@ func (g *Gateway) connectAgent(w http.ResponseWriter, r *http.Request, at agentA
 	if err != nil {
 		return // it has its answer
 	}
-	ctx, cancel := context.WithCancel(r.Context())
+	g.serveAgentConn(r.Context(), &agentConn{g: g, ws: ws, at: at, key: key}, id)
+}
+
+// serveAgentConn serves a connection that was accepted, until it ends.
+func (g *Gateway) serveAgentConn(ctx context.Context, c *agentConn, id string) {
+	c.settled = make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c := &agentConn{g: g, ws: ws, at: at, key: key, settled: make(chan struct{}, 1)}
 	s, err := g.hub.join(ctx, id, c)
 	if err != nil {
 		if !errors.Is(err, errTooMany) {
 			g.log.WarnContext(ctx, "session of an agent cannot be read", "session_id", id, "error", err)
 			err = errors.New("the session cannot be read")
 		}
-		_ = ws.Close(websocket.StatusTryAgainLater, err.Error()) // a client that is gone needs no reason
+		c.refuseSession(err)
 		return
 	}
 	defer g.hub.leave(s, c)
-	defer ws.CloseNow() //nolint:errcheck // the connection is over, however it ended
-	c.s = s
+	defer c.ws.CloseNow() //nolint:errcheck // the connection is over, however it ended
 	stop := c.keepAlive(ctx)
 	defer stop()
 	for {
@@ -70,6 +76,19 @@ func (g *Gateway) connectAgent(w http.ResponseWriter, r *http.Request, at agentA
 			c.receive(ctx, text)
 		}
 	}
+}
+
+// greet queues what a client is told first.
+func (c *agentConn) greet(state, mcp []byte) {
+	if c.user != "" {
+		c.greetVibeSDK(state, mcp)
+		return
+	}
+	c.queue(identityFrame(c.at.agent, c.at.name, state != nil))
+	if state != nil {
+		c.queue(stateFrame(state))
+	}
+	c.queue(mcp)
 }
 
 // read returns the next message, and false for one that is not text. The client has been told when it fails.
@@ -108,7 +127,7 @@ func (c *agentConn) queue(frame []byte) {
 	if len(c.waiting) >= o.QueueFrames || c.bytes > 0 && c.bytes+len(frame) > o.QueueBytes {
 		c.closing = true
 		c.waiting = nil
-		c.g.log.Info("client of an agent reads too slowly and is closed", "session_id", c.at.sessionID(o.Main), "frames", o.QueueFrames, "bytes", o.QueueBytes)
+		c.g.log.Info("client of an agent reads too slowly and is closed", "session_id", c.s.id, "frames", o.QueueFrames, "bytes", o.QueueBytes)
 		go func() { _ = c.ws.Close(websocket.StatusTryAgainLater, "the client reads too slowly") }()
 		return
 	}

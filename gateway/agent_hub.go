@@ -95,14 +95,11 @@ func (h *agentHub) join(ctx context.Context, id string, c *agentConn) (*agentSes
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c.s = s
 	s.members[c] = struct{}{}
 	s.clock++
 	c.joined, c.toldState = s.clock, s.clock
-	c.queue(identityFrame(c.at.agent, c.at.name, s.shown != nil))
-	if s.shown != nil {
-		c.queue(stateFrame(s.shown))
-	}
-	c.queue(s.mcp)
+	c.greet(s.shown, s.mcp)
 	return s, nil
 }
 
@@ -223,7 +220,12 @@ func (s *agentSession) advance(r *session.Record) {
 	}
 	if mcp := mcpFrame(r); !bytes.Equal(mcp, s.mcp) {
 		s.mcp = mcp
+		nested := broadcastFrame(mcp, "")
 		for c := range s.members {
+			if c.user != "" {
+				c.queue(nested)
+				continue
+			}
 			c.queue(mcp)
 		}
 	}
@@ -235,7 +237,19 @@ func (s *agentSession) show(state []byte, by *agentMutation) {
 	s.shown = state
 	s.clock++
 	frame := stateFrame(state)
+	var nested []byte
 	for c := range s.members {
+		if c.user != "" { // VibeSDK's agents leave nobody out
+			if nested == nil {
+				sender := ""
+				if by != nil && by.frame {
+					sender = by.conn.key
+				}
+				nested = broadcastFrame(frame, sender)
+			}
+			c.queue(nested)
+			continue
+		}
 		if by != nil && by.frame && c.key == by.conn.key && c.joined < by.at && c.toldState < by.at {
 			continue
 		}

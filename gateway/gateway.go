@@ -70,6 +70,8 @@ type Options struct {
 	WriteTimeout time.Duration
 	// Agents is about the clients of agents.
 	Agents AgentOptions
+	// VibeSDK is about the routes that VibeSDK's own clients connect by. They need Limits.
+	VibeSDK VibeSDKOptions
 	// Logger and MeterProvider default to none.
 	Logger        *slog.Logger
 	MeterProvider metric.MeterProvider
@@ -87,6 +89,7 @@ type Gateway struct {
 	drain    func()
 	consumed consumed
 	hub      *agentHub
+	tickets  *tickets
 }
 
 // New returns a gateway.
@@ -124,6 +127,9 @@ func New(o Options) (*Gateway, error) {
 		o.MeterProvider = noop.NewMeterProvider()
 	}
 	o.Agents = o.Agents.withDefaults()
+	if err := o.prepareVibeSDK(); err != nil {
+		return nil, err
+	}
 	g := &Gateway{
 		Options: o, log: o.Logger, apiKey: o.APIKey,
 		topics: map[string]events.Topic{}, draining: make(chan struct{}),
@@ -136,7 +142,11 @@ func New(o Options) (*Gateway, error) {
 	for _, topic := range o.Topics {
 		g.topics[topic.Name] = topic
 	}
-	measured, err := measure(o.MeterProvider, g.guard(g.routes()))
+	var err error
+	if g.tickets, err = newTickets(o.VibeSDK.JWTSecret, o.Limits); err != nil {
+		return nil, err
+	}
+	measured, err := measure(o.MeterProvider, g.vibeSDK(g.guard(g.routes())))
 	if err != nil {
 		return nil, err
 	}

@@ -14,9 +14,7 @@ import (
 func (g *Gateway) guard(next http.Handler) http.Handler {
 	crossOrigin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		setSecurityHeaders(w.Header())
 		if err := g.enter(w, r, crossOrigin); err != nil {
 			if own, ok := errors.AsType[*httpError](err); ok && own.status == http.StatusUnauthorized && isAgentCall(r) && isUpgrade(r) {
 				g.refuseAgent(w, r, "unauthorized")
@@ -27,6 +25,12 @@ func (g *Gateway) guard(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func setSecurityHeaders(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 }
 
 // enter admits a call and charges it to its caller's limits.

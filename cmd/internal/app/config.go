@@ -66,6 +66,8 @@ type Config struct {
 	Runner RunnerConfig
 	// Agent is about the clients of agents. See config_agent.go.
 	Agent AgentConfig
+	// VibeSDK is about VibeSDK's own clients. See config_vibesdk.go.
+	VibeSDK VibeSDKConfig
 
 	// DrainTimeout is how long a stop waits for work under way. DRAIN_TIMEOUT. Defaults to 8s, inside the 10 s that Cloud
 	// Run gives.
@@ -125,6 +127,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		Runner:         r.runner(),
 		Limit:          r.limits(),
 		Agent:          r.agent(),
+		VibeSDK:        r.vibeSDK(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
 		LogLevel:       parsed(&r, "LOG_LEVEL", "info", obs.ParseLevel),
 		LogFormat:      parsed(&r, "LOG_FORMAT", "auto", obs.ParseFormat),

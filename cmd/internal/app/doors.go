@@ -42,6 +42,7 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 				Classes: c.Agent.Classes, Main: c.Agent.Main, Origins: c.Agent.Origins,
 				MaxSockets: c.Agent.MaxSockets, MaxSessionSockets: c.Agent.MaxSessionSockets,
 			},
+			VibeSDK: gateway.VibeSDKOptions{JWTSecret: c.VibeSDK.JWTSecret},
 			Ready:   p.db.R.PingContext,
 			Metrics: p.telemetry.Metrics,
 			Logger:  p.log, MeterProvider: p.telemetry.Meter,
