@@ -78,10 +78,10 @@ func (g *Gateway) serveAgentConn(ctx context.Context, c *agentConn, id string) {
 	}
 }
 
-// greet queues what a client is told first.
-func (c *agentConn) greet(state, mcp []byte) {
+// introduce queues what a client is told first.
+func (c *agentConn) introduce(state, mcp []byte) {
 	if c.user != "" {
-		c.greetVibeSDK(state, mcp)
+		c.introduceVibeSDK(state, mcp)
 		return
 	}
 	c.queue(identityFrame(c.at.agent, c.at.name, state != nil))

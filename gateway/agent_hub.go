@@ -99,7 +99,7 @@ func (h *agentHub) join(ctx context.Context, id string, c *agentConn) (*agentSes
 	s.members[c] = struct{}{}
 	s.clock++
 	c.joined, c.toldState = s.clock, s.clock
-	c.greet(s.shown, s.mcp)
+	c.introduce(s.shown, s.mcp)
 	return s, nil
 }
 

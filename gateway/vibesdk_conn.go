@@ -78,8 +78,8 @@ func (g *Gateway) vibeSDKOrigin(r *http.Request) bool {
 	return err == nil && u.Host != "" && (strings.EqualFold(u.Host, r.Host) || g.agentOrigin(r))
 }
 
-// greetVibeSDK queues what a client of VibeSDK is told first. Only these frames are typed: see [broadcastFrame].
-func (c *agentConn) greetVibeSDK(state, mcp []byte) {
+// introduceVibeSDK queues what a client of VibeSDK is told first. Only these frames are typed: see [broadcastFrame].
+func (c *agentConn) introduceVibeSDK(state, mcp []byte) {
 	c.queue(identityFrame(c.at.agent, c.at.name, false)) // the SDK of that version promises no state
 	if state != nil {
 		c.queue(stateFrame(state))
