@@ -2,7 +2,10 @@ package gateway
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +50,37 @@ func TestInstallCommandWritesVariables(t *testing.T) {
 	}
 	if strings.Contains(string(out), "D=") {
 		t.Errorf("a value that no quote can hold is written:\n%s", out)
+	}
+}
+
+// TestNameTemplate runs the command in a folder of a template.
+func TestNameTemplate(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"v1-shop_2.0": "v1-shop_2.0", "": "template", `x"; touch y; "`: "template", "-x": "template", "a/b": "template"} {
+		dir := t.TempDir()
+		for file, text := range map[string]string{
+			"package.json":   "{\n  \"version\" : \"1\",\n  \"name\" :\t\"template\",\n  \"author\": {\"name\": \"somebody\"}\n}",
+			"wrangler.jsonc": "{\n  // the name\n  \"name\": \"template\",\n  \"kv\": [{\"name\": \"somebody\"}]\n}\n",
+		} {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", nameTemplate(instanceRequest{TemplateName: "t", ProjectName: name})+"ls -A")
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil || string(out) != "package.json\nwrangler.jsonc\n" {
+			t.Errorf("%q: %s, %v", name, out, err)
+		}
+		for _, file := range []string{"package.json", "wrangler.jsonc"} {
+			text, err := os.ReadFile(filepath.Join(dir, file))
+			found := regexp.MustCompile(`"name"\s*:\s*"([^"]*)"`).FindAllStringSubmatch(string(text), -1)
+			if err != nil || len(found) != 2 || found[0][1] != want || found[1][1] != "somebody" {
+				t.Errorf("%q: %s is %s, %v", name, file, text, err)
+			}
+		}
+	}
+	if got := nameTemplate(instanceRequest{ProjectName: "x"}); got != "" {
+		t.Errorf("a project that came as files is renamed by %q", got)
 	}
 }
 
