@@ -165,7 +165,7 @@ func (v *vibe) own(t testing.TB, id, state string) {
 }
 
 // ticket asks for one as VibeSDK's SDK does.
-func (v *vibe) ticket(t *testing.T, user, agent string) string {
+func (v *vibe) ticket(t testing.TB, user, agent string) string {
 	t.Helper()
 	got := v.call(t, "POST", "/api/ws-ticket", `{"resourceType":"agent","resourceId":"`+agent+`"}`, with("Authorization", bearer(tokenFor(user)), "Content-Type", "application/json"))
 	var answer struct {
