@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"io"
 	"io/fs"
 	"net/http"
@@ -126,7 +127,7 @@ func FuzzWholeLines(f *testing.F) {
 	}
 	f.Add("0123456789\n", 200_000)
 	f.Fuzz(func(t *testing.T, log string, times int) {
-		if times = times % 300_000; times > 1 && len(log) < 64 {
+		if times %= 300_000; times > 1 && len(log) < 64 {
 			log = strings.Repeat(log, times)
 		}
 		text, read, err := wholeLines(strings.NewReader(log))
@@ -326,7 +327,7 @@ func FuzzPack(f *testing.F) {
 		got := map[string]string{}
 		for archive := tar.NewReader(unzipped); ; {
 			h, err := archive.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

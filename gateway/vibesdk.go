@@ -221,7 +221,7 @@ func (g *Gateway) findVibeSDK(w http.ResponseWriter, r *http.Request) error {
 		return errNoAgent
 	}
 	scheme := "ws"
-	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+	if r.TLS != nil || strings.HasPrefix(r.Header.Get("X-Forwarded-Proto"), "https") {
 		scheme = "wss"
 	}
 	succeedVibeSDK(w, struct {
@@ -243,6 +243,9 @@ func (g *Gateway) ownVibeSDK(ctx context.Context, id, user string) (initialized 
 // vibeSDKOwner is the user whom a session belongs to and the id that its agent gave itself, as its state says. Both are empty for one
 // that is not there: what nobody owns is nobody's.
 func (g *Gateway) vibeSDKOwner(ctx context.Context, id string) (user, agent string, err error) {
+	if strings.Contains(id, "/") {
+		return "", "", nil // the session of another kind of agent
+	}
 	record, err := g.Sessions.Get(ctx, id)
 	switch {
 	case errors.Is(err, session.ErrNotFound), errors.Is(err, session.ErrInvalid):

@@ -39,7 +39,7 @@ func (g *Gateway) connectVibeSDK(w http.ResponseWriter, r *http.Request) error {
 	}
 	ws, err := g.upgrade(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // the origin was checked above
 	if err != nil {
-		return nil // it has its answer
+		return nil //nolint:nilerr // it has its answer
 	}
 	at := agentAddress{agent: g.Agents.Main, name: id}
 	g.serveAgentConn(r.Context(), &agentConn{g: g, ws: ws, at: at, key: key, user: user}, id)
@@ -59,7 +59,7 @@ func (g *Gateway) vibeSDKUser(w http.ResponseWriter, r *http.Request, agent stri
 		g.log.WarnContext(r.Context(), "a ticket cannot be checked", "session_id", agent, "error", err)
 		return "", errAuthDown
 	}
-	g.log.InfoContext(r.Context(), "a ticket was refused", "session_id", agent, "error", err)
+	g.log.DebugContext(r.Context(), "a ticket was refused", "session_id", agent, "error", err)
 	if limited := g.limitStrangers(w, r); limited != nil {
 		return "", limited
 	}

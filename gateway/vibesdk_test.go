@@ -157,6 +157,7 @@ func TestVibeSDKRefusals(t *testing.T) {
 	v.own(t, "theirs", `{"metadata":{"agentId":"theirs","userId":"u2"}}`)
 	v.own(t, "raw", `{"metadata":{"userId":"u1"}}`)
 	v.own(t, "odd", `{"metadata":{"userId":["u1"]},"inferenceContext":"u1","userId":"u1"}`)
+	v.own(t, "other-agent/mine", `{"metadata":{"agentId":"mine","userId":"u1"}}`)
 	v.own(t, "list", `[{"metadata":{"userId":"u1"}}]`)
 	token := tokenFor("u1")
 	user := []string{"Authorization", bearer(token), "Origin", v.URL}
@@ -178,6 +179,7 @@ func TestVibeSDKRefusals(t *testing.T) {
 		{"the owner of newer versions counts", "GET", "/api/agent/mine/ws", "", append([]string{"Authorization", bearer(tokenFor("u2"))}, upgradeHeaders...), 403, vibeForbidden},
 		{"an owner that is no text", "GET", "/api/agent/odd/ws", "", ws, 403, vibeForbidden},
 		{"a state that is no object", "GET", "/api/agent/list/ws", "", ws, 403, vibeForbidden},
+		{"an agent of another kind", "GET", "/api/agent/other-agent%2Fmine/ws", "", ws, 403, vibeForbidden},
 		{"a name that no session has", "GET", "/api/agent/" + strings.Repeat("x", 200) + "/ws", "", ws, 403, vibeForbidden},
 		{"no upgrade", "GET", "/api/agent/mine/ws", "", user, 426, "Expected WebSocket upgrade"},
 		{"an upgrade in capitals", "GET", "/api/agent/mine/ws", "", append([]string{"Upgrade", "WebSocket", "Connection", "Upgrade"}, user...), 426, "Expected WebSocket upgrade"},
@@ -220,6 +222,8 @@ func TestVibeSDKRefusals(t *testing.T) {
 			t.Errorf("%s: the answer tells a secret: %s", c.what, got.body)
 		}
 	}
+	secure := v.call(t, "GET", "/api/agent/mine/connect", "", with("Authorization", bearer(token), "X-Forwarded-Proto", "https"))
+	secure.want(t, "behind TLS", http.StatusOK, `{"success":true,"data":{"websocketUrl":"wss://`+strings.TrimPrefix(v.URL, "http://")+`/api/agent/mine/ws","agentId":"mine"}}`)
 	// What is not VibeSDK's is behind the usual guard.
 	v.call(t, "POST", "/api/agent/mine/ws", "", with(user...)).wantProblem(t, 401, "unauthorized")
 	v.call(t, "GET", "/api/agent/mine/preview", "", with(user...)).wantProblem(t, 401, "unauthorized")
