@@ -32,6 +32,8 @@ type AgentOptions struct {
 	PingEvery time.Duration
 	// MessageTimeout is how long one message of a client may take to arrive. Defaults to 60 s.
 	MessageTimeout time.Duration
+	// Host has what agents do on their own.
+	Host AgentHostOptions
 }
 
 func (o AgentOptions) withDefaults() AgentOptions {
@@ -41,6 +43,7 @@ func (o AgentOptions) withDefaults() AgentOptions {
 	setDefault(&o.QueueFrames, 1024)
 	setDefault(&o.PingEvery, 30*time.Second)
 	setDefault(&o.MessageTimeout, time.Minute)
+	o.Host = o.Host.withDefaults()
 	return o
 }
 
@@ -112,6 +115,9 @@ func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request) {
 		return
 	case !agentName.MatchString(at.agent), len(g.Agents.Classes) > 0 && !slices.Contains(g.Agents.Classes, at.agent):
 		plain(w, http.StatusBadRequest, "Invalid request")
+		return
+	case g.host != nil && g.host.has(r, at.agent):
+		g.host.serve(g, w, r, at)
 		return
 	case !isUpgrade(r):
 		plain(w, http.StatusNotFound, "Not implemented")

@@ -33,6 +33,18 @@ type Fault struct {
 	Message string `json:"message"`
 }
 
+// text is the problem in one text, which is never empty.
+func (p Problem) text() string {
+	text := p.Detail
+	for _, fault := range p.Faults {
+		text += "; " + fault.Field + " " + fault.Message
+	}
+	if text == "" {
+		text = p.Title
+	}
+	return text
+}
+
 // httpError is an error that the gateway itself made, with its status.
 type httpError struct {
 	status int

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 	"gocloud.dev/blob"
+	"golang.org/x/sync/singleflight"
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/platform/ratelimit"
@@ -90,6 +91,8 @@ type Gateway struct {
 	consumed consumed
 	hub      *agentHub
 	tickets  *tickets
+	host     *agentHost // nil: there is none
+	deploys  singleflight.Group
 }
 
 // New returns a gateway.
@@ -134,6 +137,11 @@ func New(o Options) (*Gateway, error) {
 		Options: o, log: o.Logger, apiKey: o.APIKey,
 		topics: map[string]events.Topic{}, draining: make(chan struct{}),
 	}
+	host, err := newAgentHost(o.Agents.Host)
+	if err != nil {
+		return nil, err
+	}
+	g.host = host
 	g.hub = &agentHub{g: g, sessions: map[string]*agentSession{}}
 	g.drain = sync.OnceFunc(func() {
 		close(g.draining)
@@ -142,7 +150,6 @@ func New(o Options) (*Gateway, error) {
 	for _, topic := range o.Topics {
 		g.topics[topic.Name] = topic
 	}
-	var err error
 	if g.tickets, err = newTickets(o.VibeSDK.JWTSecret, o.Limits); err != nil {
 		return nil, err
 	}

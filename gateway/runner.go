@@ -65,14 +65,7 @@ func runnerPath(path string) bool {
 
 // failRunner answers with an error as VibeSDK reads it: it shows the text of the body, which is never empty.
 func (g *Gateway) failRunner(w http.ResponseWriter, p Problem) {
-	detail := p.Detail
-	for _, fault := range p.Faults {
-		detail += "; " + fault.Field + " " + fault.Message
-	}
-	if detail == "" {
-		detail = p.Title
-	}
-	writeJSON(w, p.Status, Outcome{Error: detail})
+	writeJSON(w, p.Status, Outcome{Error: p.text()})
 }
 
 // instance returns the record of the instance that the path names.

@@ -151,7 +151,7 @@ func (g *Gateway) shutdownInstance(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	if !ended(record) {
-		if err := g.stopInstance(r, record.ID); err != nil {
+		if err := g.stopInstance(r.Context(), record.ID); err != nil {
 			return err
 		}
 	}

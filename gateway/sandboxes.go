@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,11 +51,15 @@ func (g *Gateway) run(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) request(r *http.Request, req *gen.SandboxRequest) error {
+	return g.publishRequest(r.Context(), req)
+}
+
+func (g *Gateway) publishRequest(ctx context.Context, req *gen.SandboxRequest) error {
 	data, err := schemas.EncodeSandboxRequest(req)
 	if err != nil {
 		return err
 	}
-	return g.Publisher.Publish(r.Context(), events.SandboxRequests, events.Message{Data: data})
+	return g.Publisher.Publish(ctx, events.SandboxRequests, events.Message{Data: data})
 }
 
 // withRequestID adds a request id to a body that has none, before the schema asks for it. What is no JSON object

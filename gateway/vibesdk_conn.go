@@ -37,12 +37,17 @@ func (g *Gateway) connectVibeSDK(w http.ResponseWriter, r *http.Request) error {
 	if key == "" || len(key) > agentMaxKey {
 		key = rand.Text()[:21]
 	}
+	at := agentAddress{agent: g.Agents.Main, name: id}
+	if g.host != nil && g.host.proxies(at.agent) {
+		r.Header.Del("Origin") // it was checked above, or needs not be
+		g.host.proxySocket(g, w, r, at)
+		return nil
+	}
 	ws, err := g.upgrade(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // the origin was checked above
 	if err != nil {
 		return nil //nolint:nilerr // it has its answer
 	}
-	at := agentAddress{agent: g.Agents.Main, name: id}
-	g.serveAgentConn(r.Context(), &agentConn{g: g, ws: ws, at: at, key: key, user: user}, id)
+	g.serveAgentConn(r, &agentConn{g: g, ws: ws, at: at, key: key, user: user}, id)
 	return nil
 }
 
@@ -85,12 +90,14 @@ func (c *agentConn) introduceVibeSDK(state, mcp []byte) {
 		c.queue(stateFrame(state))
 	}
 	c.queue(mcp)
-	c.queue(connectedFrame(state))
+	if c.greeted == nil { // else the agent host says it, with its template
+		c.queue(connectedFrame(state))
+	}
 }
 
 // hostRequests are the messages that VibeSDK's agents act on. Here there is none.
 var hostRequests = map[string]bool{
-	"generate_all": true, "code_review": true, "deploy": true, "preview": true, "capture_screenshot": true, "stop_generation": true,
+	"generate_all": true, "code_review": true, "deploy": true, "capture_screenshot": true, "stop_generation": true,
 	"resume_generation": true, "github_export": true, "user_suggestion": true, "get_model_configs": true, "clear_conversation": true,
 	"rollback_to_commit": true,
 }
@@ -105,6 +112,10 @@ func (c *agentConn) receiveVibeSDK(ctx context.Context, text []byte) {
 			c.queue(vibeSDKErrorFrame("Error setting state: the state must keep its owner"))
 			return
 		}
+		if c.isReadonly() {
+			c.queue(vibeSDKErrorFrame("Error setting state: " + readonlyText))
+			return
+		}
 		c.settle(ctx, maxUndecided-1)
 		c.setState(ctx, f.State)
 	case ok:
@@ -114,6 +125,9 @@ func (c *agentConn) receiveVibeSDK(ctx context.Context, text []byte) {
 			text = "Method " + f.Method + " is not callable"
 		}
 		c.queue(failureFrame(f.ID, text))
+	case c.g.host != nil:
+		message := string(text)
+		c.pass(ctx, HostCall{Text: &message})
 	default:
 		c.answerVibeSDK(ctx, text)
 	}
@@ -141,6 +155,8 @@ func (c *agentConn) answerVibeSDK(ctx context.Context, text []byte) {
 	case kind == "get_conversation_state":
 		c.settle(ctx, 0)
 		c.queue(conversationFrame(c.s.current()))
+	case kind == "preview":
+		c.previewVibeSDK(ctx)
 	case hostRequests[kind]:
 		c.queue(vibeSDKErrorFrame(kind + " needs an agent host, and this server has none: set AGENT_HOST_URL"))
 	default:
@@ -156,16 +172,4 @@ func (c *agentConn) refuseState() {
 		return
 	}
 	c.queue(stateErrorFrame(stateRejected))
-}
-
-// refuseSession tells a client that its session cannot be joined, and closes it.
-func (c *agentConn) refuseSession(err error) {
-	if c.user == "" || errors.Is(err, errTooMany) {
-		_ = c.ws.Close(websocket.StatusTryAgainLater, err.Error()) // a client that is gone needs no reason
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.g.WriteTimeout)
-	defer cancel()
-	_ = c.ws.Write(ctx, websocket.MessageText, vibeSDKErrorFrame("Failed to get agent instance: "+err.Error())) // as above
-	_ = c.ws.Close(websocket.StatusInternalError, "Agent instance not found")
 }

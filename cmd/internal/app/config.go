@@ -169,6 +169,7 @@ func (r *reader) check(c Config) {
 		r.fault("SANDBOX_TTL", "%s is longer than SANDBOX_MAX_TTL, %s", c.SandboxTTL, c.SandboxMaxTTL)
 	}
 	r.checkSession(c)
+	r.checkAgent(c)
 	r.checkLimits(c)
 }
 

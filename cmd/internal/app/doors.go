@@ -42,6 +42,7 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Agents: gateway.AgentOptions{
 				Classes: c.Agent.Classes, Main: c.Agent.Main, Origins: c.Agent.Origins,
 				MaxSockets: c.Agent.MaxSockets, MaxSessionSockets: c.Agent.MaxSessionSockets,
+				Host: agentHost(c),
 			},
 			VibeSDK: gateway.VibeSDKOptions{JWTSecret: c.VibeSDK.JWTSecret},
 			Ready:   p.db.R.PingContext,
@@ -54,6 +55,15 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 		d.calls = traced(p.telemetry, d.gateway)
 	}
 	return d, nil
+}
+
+// agentHost is what the gateway leaves to the agent host.
+func agentHost(c Config) gateway.AgentHostOptions {
+	a := c.Agent
+	return gateway.AgentHostOptions{
+		URL: c.Session.AgentHostURL, Key: c.Session.AgentHostKey, Timeout: a.HostTimeout, StreamTimeout: a.HostStreamTimeout,
+		Connect: a.HostConnect, State: a.HostState, Methods: a.HostMethods, Headers: a.HostHeaders, Proxy: a.Proxy, MaxCalls: a.HostCalls,
+	}
 }
 
 // ServeHTTP implements http.Handler.
