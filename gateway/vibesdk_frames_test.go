@@ -107,6 +107,14 @@ func TestVibeSDKMessages(t *testing.T) {
 	v.put(t, "mine", gen.StateMutation_PUT, session.PartFullConversations, "["+strings.Join([]string{
 		message("1", "user", "", "hi"), message("1", "user", "", "again"), message("1", "tool", "x", "one"), message("1", "tool", "y", "two"),
 	}, ",")+"]")
+	for r, err := range v.store.Watch(t.Context(), "mine", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Version == 2 {
+			break
+		}
+	}
 	s := v.page(t, "u1", "mine", "?_pk=a")
 	s.introduced(t, "code-generator-agent", "mine", mine)
 	history := "[" + message("1", "user", "", "hi") + "," + message("1", "tool", "x", "one") + "," + message("1", "tool", "y", "two") + "]"
