@@ -58,7 +58,7 @@ const (
 	maxHostError, maxErrorText = 64 << 10, 4 << 10
 	// maxConnectionData bounds what the host keeps with a connection, in bytes: as much as a Durable Object takes.
 	maxConnectionData = 16 << 10
-	hostIdle          = 64 // connections kept
+	hostIdle          = 256 // connections kept
 )
 
 // agentHost calls the host.

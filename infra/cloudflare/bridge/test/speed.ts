@@ -18,8 +18,8 @@ export class SpeedAgent extends Agent<Env, State> {
   }
 
   @callable()
-  set(n: number): void {
-    this.setState({ n });
+  set(state: State): void {
+    this.setState(state);
   }
 }
 
