@@ -6,7 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 
 	"vibesdk-gcp/platform/ratelimit"
 )
@@ -63,25 +64,27 @@ func readToken(token string, secret []byte, now time.Time) (user string, err err
 	if len(token) > maxToken {
 		return "", errToken
 	}
-	claims := jwt.MapClaims{}
-	parser := jwt.NewParser(
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired(), jwt.WithStrictDecoding(),
-		jwt.WithTimeFunc(func() time.Time { return now }),
-	)
-	if _, err := parser.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return secret, nil }); err != nil {
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.HS256})
+	if err != nil {
 		return "", errToken
 	}
-	made, err := claims.GetIssuedAt()
-	if err != nil || made == nil || made.After(now.Add(tokenSkew)) || claims["type"] != "access" {
+	var c struct {
+		jwt.Claims
+
+		Email     string `json:"email"`
+		SessionID string `json:"sessionId"`
+		Type      string `json:"type"`
+	}
+	if parsed.Claims(secret, &c) != nil { // here the signature is checked
 		return "", errToken
 	}
-	for _, name := range []string{"email", "sessionId"} {
-		if text, _ := claims[name].(string); text == "" {
-			return "", errToken
-		}
-	}
-	if user, _ = claims["sub"].(string); user == "" || len(user) > maxUser {
+	switch {
+	case c.Expiry == nil || !now.Before(c.Expiry.Time()), c.NotBefore != nil && now.Before(c.NotBefore.Time()):
+		return "", errToken
+	case c.IssuedAt == nil || c.IssuedAt.Time().After(now.Add(tokenSkew)):
+		return "", errToken
+	case c.Type != "access" || c.Email == "" || c.SessionID == "" || c.Subject == "" || len(c.Subject) > maxUser:
 		return "", errToken
 	}
-	return user, nil
+	return c.Subject, nil
 }
