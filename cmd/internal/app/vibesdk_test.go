@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/golang-jwt/jwt/v5"
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 )
 
 // TestVibeSDKPagesGetPreviews: a page asks for a preview of its agent's files. Without an agent host it gets one all the same, and
@@ -25,9 +26,13 @@ func TestVibeSDKPagesGetPreviews(t *testing.T) {
 	setUp.answer(t)
 
 	now := time.Now()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(c.VibeSDK.JWTSecret)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := jwt.Signed(signer).Claims(object{
 		"sub": "u1", "email": "u1@example.com", "sessionId": "s", "type": "access", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
-	}).SignedString([]byte(c.VibeSDK.JWTSecret))
+	}).Serialize()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,8 +46,8 @@ func TestVibeSDKPagesGetPreviews(t *testing.T) {
 		ws.SetReadLimit(-1)
 		return ws
 	}
-	// next is the next frame about a deployment.
-	next := func(ws *websocket.Conn) object {
+	// next is the next frame whose type begins so.
+	next := func(ws *websocket.Conn, prefix string) object {
 		t.Helper()
 		for {
 			_, data, err := ws.Read(within(t))
@@ -53,7 +58,7 @@ func TestVibeSDKPagesGetPreviews(t *testing.T) {
 			if err := json.Unmarshal(data, &f); err != nil {
 				t.Fatal(err)
 			}
-			if kind, _ := f["type"].(string); strings.HasPrefix(kind, "deployment_") {
+			if kind, _ := f["type"].(string); strings.HasPrefix(kind, prefix) {
 				return f
 			}
 		}
@@ -65,12 +70,14 @@ func TestVibeSDKPagesGetPreviews(t *testing.T) {
 		}
 	}
 	a, b := page(), page()
+	next(a, "agent_connected")
+	next(b, "agent_connected")
 	ask(a)
 	for _, ws := range []*websocket.Conn{a, b} {
-		if f := next(ws); f["type"] != "deployment_started" || f["files"] == nil {
+		if f := next(ws, "deployment_"); f["type"] != "deployment_started" || f["files"] == nil {
 			t.Errorf("first %v", f)
 		}
-		f := next(ws)
+		f := next(ws, "deployment_")
 		if f["type"] != "deployment_completed" || f["instanceId"] == "" || f["message"] == "" {
 			t.Fatalf("then %v", f)
 		}
@@ -83,8 +90,8 @@ func TestVibeSDKPagesGetPreviews(t *testing.T) {
 	setUp.start(t, "setState", state)
 	setUp.answer(t)
 	ask(b)
-	next(b)
-	if f := next(b); f["type"] != "deployment_failed" || !strings.Contains(f["error"].(string), "no files") {
+	next(b, "deployment_")
+	if f := next(b, "deployment_"); f["type"] != "deployment_failed" || !strings.Contains(f["error"].(string), "no files") {
 		t.Errorf("without files %v", f)
 	}
 }
