@@ -106,8 +106,9 @@
 // The session is the one of [AgentOptions.Main] at /agents/…. A client is told the identity, the state, the MCP servers and
 // agent_connected. Each change is sent to everybody as {"type":"<frame of the agents protocol>"}, with the id of the connection that
 // sent it, if one did, as "0": a page of October 2025 that saw a typed state would begin a generation again and again. A client may
-// write the state but not its owner, and call nothing. Other messages are an agent host's. Without one get_conversation_state is
-// answered from the session, and what needs an agent with an error frame. See docs/decisions/0013.
+// write the state but not its owner, and call nothing. Other messages are the agent host's. Without one
+// get_conversation_state is answered from the session, preview runs its files in a sandbox and tells all of VibeSDK's clients, and
+// what needs an agent is answered with an error frame. See docs/decisions/0013.
 //
 // # Errors
 //
