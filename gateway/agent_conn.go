@@ -23,6 +23,8 @@ type agentConn struct {
 	at  agentAddress
 	key string // the connection id
 	s   *agentSession
+	// user is who came by VibeSDK's route, where frames are in VibeSDK's encoding; empty on /agents/…
+	user string
 
 	// Guarded by the session's lock: what its clock showed when the connection joined and was last told a state, and how many of
 	// its mutations have no outcome.
@@ -66,9 +68,15 @@ func (g *Gateway) connectAgent(w http.ResponseWriter, r *http.Request, at agentA
 	if err != nil {
 		return // it has its answer
 	}
+	g.serveAgentConn(r, &agentConn{g: g, ws: ws, at: at, key: key}, id)
+}
+
+// serveAgentConn serves a connection that was accepted, until it ends.
+func (g *Gateway) serveAgentConn(r *http.Request, c *agentConn, id string) {
+	c.settled = make(chan struct{}, 1)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	c := &agentConn{g: g, ws: ws, at: at, key: key, cancel: cancel, url: withoutSecrets(r.URL), settled: make(chan struct{}, 1)}
+	c.cancel, c.url = cancel, withoutSecrets(r.URL)
 	s, err := g.hub.join(ctx, id, c, func(s *agentSession) error { return c.greet(ctx, s, r.Header) })
 	if err != nil {
 		c.turnAway(ctx, id, err)
@@ -77,7 +85,7 @@ func (g *Gateway) connectAgent(w http.ResponseWriter, r *http.Request, at agentA
 	defer g.hub.leave(s, c)
 	defer c.calls.running.Wait()
 	defer cancel()
-	defer ws.CloseNow() //nolint:errcheck // the connection is over, however it ended
+	defer c.ws.CloseNow() //nolint:errcheck // the connection is over, however it ended
 	stop := c.keepAlive(ctx)
 	defer stop()
 	if c.greeted != nil {
@@ -96,6 +104,22 @@ func (g *Gateway) connectAgent(w http.ResponseWriter, r *http.Request, at agentA
 	}
 }
 
+// introduce queues what a client is told first.
+func (c *agentConn) introduce(state, mcp []byte) {
+	if c.quiet {
+		return
+	}
+	if c.user != "" {
+		c.introduceVibeSDK(state, mcp)
+		return
+	}
+	c.queue(identityFrame(c.at.agent, c.at.name, state != nil))
+	if state != nil {
+		c.queue(stateFrame(state))
+	}
+	c.queue(mcp)
+}
+
 // turnAway closes a connection that did not join.
 func (c *agentConn) turnAway(ctx context.Context, id string, err error) {
 	shut := hostClose{websocket.StatusTryAgainLater, err.Error()}
@@ -107,6 +131,10 @@ func (c *agentConn) turnAway(ctx context.Context, id string, err error) {
 	} else if !errors.Is(err, errTooMany) {
 		c.g.log.WarnContext(ctx, "session of an agent cannot be read", "session_id", id, "error", err)
 		shut.reason = "the session cannot be read"
+		if c.user != "" {
+			_ = c.ws.Write(ctx, websocket.MessageText, vibeSDKErrorFrame("Failed to get agent instance: "+shut.reason)) // as below
+			shut = hostClose{websocket.StatusInternalError, "Agent instance not found"}
+		}
 	}
 	_ = c.ws.Close(shut.code, shut.reason) // a client that is gone needs no reason
 }
@@ -148,7 +176,7 @@ func (c *agentConn) queue(frame []byte) {
 	if len(c.waiting) >= o.QueueFrames || c.bytes > 0 && c.bytes+len(frame) > o.QueueBytes {
 		c.closing = true
 		c.waiting = nil
-		c.g.log.Info("client of an agent reads too slowly and is closed", "session_id", c.at.sessionID(o.Main), "frames", o.QueueFrames, "bytes", o.QueueBytes)
+		c.g.log.Info("client of an agent reads too slowly and is closed", "session_id", c.s.id, "frames", o.QueueFrames, "bytes", o.QueueBytes)
 		go c.close(websocket.StatusTryAgainLater, "the client reads too slowly")
 		return
 	}

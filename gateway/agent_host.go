@@ -241,7 +241,7 @@ func withoutSecrets(u *url.URL) string {
 }
 
 // signIn are parameters that a WebSocket's caller signs in with.
-var signIn = []string{"token", "ticket"}
+var signIn = []string{"token", "access_token", "ticket"}
 
 // cleanQuery leaves the order and the spelling of the others as they are.
 func cleanQuery(raw string) string {

@@ -105,14 +105,7 @@ func (h *agentHub) join(ctx context.Context, id string, c *agentConn, greet func
 	s.members[c] = struct{}{}
 	s.clock++
 	c.joined, c.toldState = s.clock, s.clock
-	if c.quiet {
-		return s, nil
-	}
-	c.queue(identityFrame(c.at.agent, c.at.name, s.shown != nil))
-	if s.shown != nil {
-		c.queue(stateFrame(s.shown))
-	}
-	c.queue(s.mcp)
+	c.introduce(s.shown, s.mcp)
 	return s, nil
 }
 
@@ -251,8 +244,13 @@ func (s *agentSession) advance(r *session.Record) {
 	}
 	if mcp := mcpFrame(r); !bytes.Equal(mcp, s.mcp) {
 		s.mcp = mcp
+		nested := broadcastFrame(mcp, "")
 		for c := range s.members {
-			if !c.quiet {
+			switch {
+			case c.quiet:
+			case c.user != "":
+				c.queue(nested)
+			default:
 				c.queue(mcp)
 			}
 		}
@@ -296,7 +294,19 @@ func (s *agentSession) show(state []byte, by *agentMutation) {
 	s.shown = state
 	s.clock++
 	frame := stateFrame(state)
+	var nested []byte
 	for c := range s.members {
+		if c.user != "" && !c.quiet { // VibeSDK's agents leave nobody out
+			if nested == nil {
+				sender := ""
+				if by != nil && by.frame {
+					sender = by.conn.key
+				}
+				nested = broadcastFrame(frame, sender)
+			}
+			c.queue(nested)
+			continue
+		}
 		if by != nil && by.frame && c.key == by.conn.key && c.joined < by.at && c.toldState < by.at {
 			continue
 		}

@@ -16,6 +16,10 @@ import (
 // receive handles one text message of a client. Frames of one connection take effect in their order: each is published
 // before the next is read.
 func (c *agentConn) receive(ctx context.Context, text []byte) {
+	if c.user != "" {
+		c.receiveVibeSDK(ctx, text)
+		return
+	}
 	f, ok := readAgentFrame(text)
 	if !ok {
 		message := string(text)
@@ -70,12 +74,12 @@ func (c *agentConn) setState(ctx context.Context, state []byte) {
 	m := &agentMutation{state: state, frame: true, decided: func(o session.Outcome, _ *session.Record) {
 		// One whose outcome is late may still be applied, and then all are shown it.
 		if o.Err != nil && !errors.Is(o.Err, errNoOutcome) {
-			c.queue(stateErrorFrame(stateRejected))
+			c.refuseState()
 		}
 	}}
 	if err := c.publish(ctx, gen.StateMutation_PUT, state, m); err != nil {
 		c.g.log.WarnContext(ctx, "state of an agent's client was not published", "session_id", c.s.id, "error", err)
-		c.queue(stateErrorFrame(stateRejected))
+		c.refuseState()
 	}
 }
 

@@ -153,9 +153,13 @@ func plain(w http.ResponseWriter, status int, text string) {
 
 // accept makes the upgrade. Its answer is written already when it fails.
 func (g *Gateway) accept(w http.ResponseWriter, r *http.Request) (*websocket.Conn, error) {
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		OriginPatterns: g.Agents.Origins, CompressionMode: websocket.CompressionNoContextTakeover, CompressionThreshold: 4 << 10,
-	})
+	return g.upgrade(w, r, &websocket.AcceptOptions{OriginPatterns: g.Agents.Origins})
+}
+
+// upgrade is accept with the given rule about origins.
+func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, o *websocket.AcceptOptions) (*websocket.Conn, error) {
+	o.CompressionMode, o.CompressionThreshold = websocket.CompressionNoContextTakeover, 4<<10
+	ws, err := websocket.Accept(w, r, o)
 	if err == nil {
 		ws.SetReadLimit(-1) // the reader has its own, with the reason that clients know
 	}

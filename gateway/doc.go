@@ -34,6 +34,8 @@
 //	GET    /instances/{id}/logs /errors /analysis          DELETE errors clears them
 //	POST   /logs                                           a line for the debug log
 //	GET    /agents/{agent}/{name}                          WebSocket for clients of the agents package
+//	GET    /api/agent/{agentId}/ws                         WebSocket for VibeSDK's page and SDK; /connect tells its address
+//	POST   /api/ws-ticket                                  a ticket for one connection there
 //	GET    /openapi.json                                   all of this as an OpenAPI 3.1 document
 //	GET    /healthz /readyz /metrics                       for machines
 //
@@ -100,6 +102,27 @@
 //	1001  the session was destroyed            1011  the session cannot be read
 //	1008  refused for good                     1012  the gateway restarts
 //	1009  a message over 32 MiB                1013  too many connections, or the client reads too slowly
+//
+// # Clients of VibeSDK
+//
+// VibeSDK's page and SDK connect to /api/agent/{agentId}/ws, when [VibeSDKOptions.JWTSecret] is set. These routes ask for no API key but
+// for a token of VibeSDK's: HS256, type access, with sub, email, sessionId, iat and exp. It is looked for in Authorization: Bearer, in
+// the cookies accessToken, auth_token and jwt, and for the WebSocket in ?token= and ?access_token=; the first place that has one
+// counts. The user must be the one that the session's state names, metadata.userId or inferenceContext.userId. A page must be of this
+// origin or of [AgentOptions.Origins]; a program needs a bearer token. Or the connection has a ?ticket=, which its owner got from
+// POST /api/ws-ticket with {"resourceType":"agent","resourceId":"…"}: it is good for 15 seconds and one connection, on any gateway with
+// the secret and the same backend of limits, and for any page.
+//
+//	401  no token, or not a good one           403  not the owner, not a good ticket, not a good origin
+//	404  the agent is not initialized          426  no Upgrade: websocket, spelled so
+//	429  over a limit                          503  the owner or the ticket cannot be checked now
+//
+// The session is the one of [AgentOptions.Main] at /agents/…. A client is told the identity, the state, the MCP servers and
+// agent_connected. Each change is sent to everybody as {"type":"<frame of the agents protocol>"}, with the id of the connection that
+// sent it, if one did, as "0": a page of October 2025 that saw a typed state would begin a generation again and again. A client may
+// write the state but not its owner, and call nothing. Other messages are the agent host's. Without one
+// get_conversation_state is answered from the session, preview runs its files in a sandbox and tells all of VibeSDK's clients, and
+// what needs an agent is answered with an error frame. See docs/decisions/0013.
 //
 // # Errors
 //

@@ -161,6 +161,10 @@ func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return // nobody is listening
 	}
 	form := formOf(r)
+	if form == vibeSDKForm {
+		g.failVibeSDK(w, r, err)
+		return
+	}
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError {
 		g.log.ErrorContext(r.Context(), "request failed", "route", callOf(r.Context()).pattern(), "status", p.Status, "error", err)

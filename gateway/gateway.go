@@ -82,6 +82,8 @@ type Options struct {
 	BodyPace Pace
 	// Agents is about the clients of agents.
 	Agents AgentOptions
+	// VibeSDK is about the routes that VibeSDK's own clients connect by. They need Limits.
+	VibeSDK VibeSDKOptions
 	// Logger and MeterProvider default to none.
 	Logger        *slog.Logger
 	MeterProvider metric.MeterProvider
@@ -101,6 +103,7 @@ type Gateway struct {
 	drain      func()
 	consumed   consumed
 	hub        *agentHub
+	tickets    *tickets
 	host       *agentHost // nil: there is none
 	deploys    singleflight.Group
 }
@@ -142,6 +145,9 @@ func New(o Options) (*Gateway, error) {
 		o.MeterProvider = noop.NewMeterProvider()
 	}
 	o.Agents = o.Agents.withDefaults()
+	if err := o.prepareVibeSDK(); err != nil {
+		return nil, err
+	}
 	if o.Callers == nil && o.APIKey != "" {
 		var err error
 		if o.Callers, err = auth.New(auth.Options{Key: o.APIKey}); err != nil {
@@ -169,6 +175,9 @@ func New(o Options) (*Gateway, error) {
 	})
 	for _, topic := range o.Topics {
 		g.topics[topic.Name] = topic
+	}
+	if g.tickets, err = newTickets(o.VibeSDK.JWTSecret, o.Limits); err != nil {
+		return nil, err
 	}
 	g.table = newTable(g.routes())
 	g.document = sync.OnceValues(func() (document, error) { return describe(g.table.rows) })

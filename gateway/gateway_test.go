@@ -132,7 +132,7 @@ type answer struct {
 	body string
 }
 
-func (f *fixture) call(t *testing.T, method, path, body string, change ...func(*http.Request)) answer {
+func (f *fixture) call(t testing.TB, method, path, body string, change ...func(*http.Request)) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, f.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -153,7 +153,7 @@ func (f *fixture) call(t *testing.T, method, path, body string, change ...func(*
 	return answer{resp, string(data)}
 }
 
-func (a answer) decode(t *testing.T, into any) {
+func (a answer) decode(t testing.TB, into any) {
 	t.Helper()
 	dec := json.NewDecoder(bytes.NewReader([]byte(a.body)))
 	dec.DisallowUnknownFields()

@@ -188,6 +188,9 @@ func (d *describer) failure(form errorForm, status int) any {
 			c = jsonOf(googleBody{})
 		case form == runnerForm:
 			c = jsonOf(Outcome{})
+		case form == vibeSDKForm:
+			c = jsonOf(vibeSDKFailure{})
+			c.media = append(c.media, media{"text/plain", nil})
 		case form == plainForm:
 			// What the guard refuses is a problem document here as well.
 			c.media = append(c.media, media{"text/plain", nil})

@@ -70,6 +70,7 @@ const (
 	googleForm                   // google.rpc.Status
 	runnerForm                   // {"success":false,"error":"…"}
 	plainForm                    // text, as clients of agents expect
+	vibeSDKForm                  // {"success":false,"error":{…}}, and text for a connection that is refused
 )
 
 // param is a parameter of the query or the header. Those of the path are taken from the path.

@@ -23,11 +23,11 @@ type RunnerOptions struct {
 	Wait time.Duration
 }
 
-// Texts that VibeSDK looks for in errors. The first makes it deploy its sandbox anew; the second makes it begin a new
-// session, and with that a new instance.
+// Texts that VibeSDK looks for in errors. The first makes it deploy its sandbox anew before it deploys the app; the second makes it
+// begin a new session, and with that a new instance. Of an instance that has ended both are true.
 const (
 	noInstanceText = "Failed to read instance metadata"
-	goneText       = "Network connection lost"
+	goneText       = "Network connection lost: " + noInstanceText
 )
 
 // Outcome is what each answer of these routes begins with. Error is for people and for callers that look for known

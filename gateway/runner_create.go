@@ -166,7 +166,7 @@ func (g *Gateway) runRequest(ctx context.Context, asked instanceRequest) (*gen.S
 	}
 	return &gen.SandboxRequest{
 		RequestId: instancePrefix + unique.String(), Action: gen.SandboxRequest_RUN, ProjectName: asked.ProjectName, Source: source,
-		InstallCommand: installCommand(asked.EnvVars), DevCommand: devCommand(asked.InitCommand), Env: env,
+		InstallCommand: nameTemplate(asked) + installCommand(asked.EnvVars), DevCommand: devCommand(asked.InitCommand), Env: env,
 	}, nil
 }
 

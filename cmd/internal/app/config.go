@@ -71,6 +71,8 @@ type Config struct {
 	Runner RunnerConfig
 	// Agent is about the clients of agents. See config_agent.go.
 	Agent AgentConfig
+	// VibeSDK is about VibeSDK's own clients. See config_vibesdk.go.
+	VibeSDK VibeSDKConfig
 
 	// Telemetry is about traces, metrics and stalls. See config_telemetry.go.
 	Telemetry TelemetryConfig
@@ -136,6 +138,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		Runner:         r.runner(),
 		Limit:          r.limits(b.limit),
 		Agent:          r.agent(),
+		VibeSDK:        r.vibeSDK(),
 		Telemetry:      r.telemetry(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
 		LogLevel:       parsed(&r, "LOG_LEVEL", "info", obs.ParseLevel),

@@ -12,7 +12,7 @@ type AgentConfig struct {
 	// Classes are the agents that exist, in kebab case, with commas between them. AGENT_CLASSES. Defaults to any.
 	Classes []string
 	// Main is the agent whose sessions are called by the name alone; those of others are called agent/name. AGENT_MAIN. Defaults to
-	// none.
+	// none, and with JWT_SECRET_FILE to code-generator-agent, what VibeSDK calls its own.
 	Main string
 	// Origins are hosts, or patterns like *.example.com, whose pages may connect. AGENT_ORIGINS. Defaults to our own alone.
 	Origins []string

@@ -48,6 +48,7 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 				MaxSockets: c.Agent.MaxSockets, MaxSessionSockets: c.Agent.MaxSessionSockets,
 				Host: agentHost(c),
 			},
+			VibeSDK: gateway.VibeSDKOptions{JWTSecret: c.VibeSDK.JWTSecret},
 			Ready:   p.db.R.PingContext,
 			Metrics: p.telemetry.Metrics,
 			Logger:  p.log, MeterProvider: p.telemetry.Meter,
