@@ -69,7 +69,7 @@ func (g *Gateway) answerRoute(w http.ResponseWriter, r *http.Request, row *route
 const (
 	// lingerFor and lingerBytes bound how long, and for how much, a client that was refused early may go on to send.
 	lingerFor   = 2 * time.Second
-	lingerBytes = 64 << 20
+	lingerBytes = 256 << 20
 )
 
 // linger takes the rest of a body that was refused for its size, after the answer is out: a connection that is closed on a
