@@ -284,7 +284,9 @@ func (b *LetterBox) Purge(ctx context.Context, q LetterQuery) (int, error) {
 			return total, fmt.Errorf("purge dead letters: %w", err)
 		}
 		if n < q.Limit {
-			b.log.InfoContext(ctx, "dead letters purged", "count", total)
+			if total > 0 {
+				b.log.InfoContext(ctx, "dead letters purged", "count", total)
+			}
 			return total, nil
 		}
 	}

@@ -42,6 +42,8 @@ const (
 	CleanupTick_ORPHANED_CHUNKS CleanupTick_Kind = 5
 	// Rate-limit counts that no window reaches any more.
 	CleanupTick_RATE_LIMIT_BUCKETS CleanupTick_Kind = 6
+	// Dead letters that wait for a person: tell of them. Those that were replayed long ago: forget them.
+	CleanupTick_DEAD_LETTERS CleanupTick_Kind = 7
 )
 
 // Enum value maps for CleanupTick_Kind.
@@ -54,6 +56,7 @@ var (
 		4: "DUE_JOBS",
 		5: "ORPHANED_CHUNKS",
 		6: "RATE_LIMIT_BUCKETS",
+		7: "DEAD_LETTERS",
 	}
 	CleanupTick_Kind_value = map[string]int32{
 		"UNSPECIFIED":        0,
@@ -63,6 +66,7 @@ var (
 		"DUE_JOBS":           4,
 		"ORPHANED_CHUNKS":    5,
 		"RATE_LIMIT_BUCKETS": 6,
+		"DEAD_LETTERS":       7,
 	}
 )
 
@@ -151,10 +155,10 @@ var File_cleanup_tick_proto protoreflect.FileDescriptor
 const file_cleanup_tick_proto_rawDesc = "" +
 	"\n" +
 	"\x12cleanup_tick.proto\x12\n" +
-	"vibesdk.v1\"\xee\x01\n" +
+	"vibesdk.v1\"\x80\x02\n" +
 	"\vCleanupTick\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.vibesdk.v1.CleanupTick.KindR\x04kind\x12\x17\n" +
-	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\x93\x01\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\xa5\x01\n" +
 	"\x04Kind\x12\x0f\n" +
 	"\vUNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTALE_SANDBOXES\x10\x01\x12\x16\n" +
@@ -162,7 +166,8 @@ const file_cleanup_tick_proto_rawDesc = "" +
 	"\x0eSTALE_SESSIONS\x10\x03\x12\f\n" +
 	"\bDUE_JOBS\x10\x04\x12\x13\n" +
 	"\x0fORPHANED_CHUNKS\x10\x05\x12\x16\n" +
-	"\x12RATE_LIMIT_BUCKETS\x10\x06B\x1dZ\x1bvibesdk-gcp/schemas/gen;genb\x06proto3"
+	"\x12RATE_LIMIT_BUCKETS\x10\x06\x12\x10\n" +
+	"\fDEAD_LETTERS\x10\aB\x1dZ\x1bvibesdk-gcp/schemas/gen;genb\x06proto3"
 
 var (
 	file_cleanup_tick_proto_rawDescOnce sync.Once

@@ -27,6 +27,12 @@ type Options struct {
 	// SweepLimits removes rate-limit counts that nothing asks for any more, a bounded number of them, and returns how many. It
 	// is called until it returns 0.
 	SweepLimits func(ctx context.Context, now time.Time) (int, error)
+	// Letters are the dead letters. [events.LetterBox] is one.
+	Letters Letters
+	// LetterAge and LetterCount raise the alarm: an open dead letter that is older, more of a subscription than that many. Default
+	// to an hour and 100.
+	LetterAge   time.Duration
+	LetterCount int
 	// Lookahead is how far ahead the sweeps of what is due look: at least the time between two ticks. Defaults to 1 minute.
 	Lookahead time.Duration
 	// Now defaults to time.Now.
@@ -51,6 +57,12 @@ type Janitor struct{ o Options }
 func New(o Options) *Janitor {
 	if o.Lookahead == 0 {
 		o.Lookahead = time.Minute
+	}
+	if o.LetterAge == 0 {
+		o.LetterAge = time.Hour
+	}
+	if o.LetterCount == 0 {
+		o.LetterCount = 100
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -96,6 +108,8 @@ func (j *Janitor) sweepOf(kind gen.CleanupTick_Kind) (sweep func(ctx context.Con
 		return j.sweepChunks, j.o.Sessions != nil, true
 	case gen.CleanupTick_RATE_LIMIT_BUCKETS:
 		return j.sweepLimits, j.o.SweepLimits != nil, true
+	case gen.CleanupTick_DEAD_LETTERS:
+		return j.sweepLetters, j.o.Letters != nil, true
 	default:
 		return nil, false, false
 	}
