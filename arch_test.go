@@ -52,7 +52,9 @@ var rooms = []room{
 	{folder: "router", code: append([]string{"schemas", "events", "internal/*"}, ports...), tests: []string{"platform/*/*"}},
 
 	{folder: "cmd/internal/app", code: []string{"*", "*/*", "*/*/*"}},
-	{folder: "cmd/*", code: []string{"cmd/internal/app", "schemas", "schemas/gen", "events", "gateway/client", "platform/*", "platform/sandbox/guest", "internal/*"},
+	// What several programs share that is neither composition nor a port.
+	{folder: "cmd/internal/*", code: []string{"schemas", "events", "gateway/client", "internal/*"}, tests: []string{"*", "*/*", "*/*/*"}},
+	{folder: "cmd/*", code: []string{"cmd/internal/*", "schemas", "schemas/gen", "events", "gateway/client", "platform/*", "platform/sandbox/guest", "internal/*"},
 		tests: []string{"*", "*/*", "*/*/*"}},
 }
 

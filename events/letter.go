@@ -30,8 +30,9 @@ func LetterStates() []LetterState { return []LetterState{LetterOpen, LetterParke
 const (
 	// MaxNote is the longest note in bytes.
 	MaxNote = 4096
-	// MaxLetters is the most letters of one page.
-	MaxLetters = 1000
+	// MaxLetters is the most letters of one page, and MaxLetterBytes the most bytes of their payloads, beyond the first.
+	MaxLetters     = 1000
+	MaxLetterBytes = 32 << 20
 )
 
 // Letter is a dead letter that was filed, and what people did with it.
@@ -121,7 +122,7 @@ type LetterQuery struct {
 	// From and Until bound when the message was given up last: From ≤ ParkedAt < Until.
 	From, Until time.Time
 
-	// Limit is the most letters of a page: 1 to [MaxLetters], 0 is 100.
+	// Limit is the most letters of a page: 1 to [MaxLetters], 0 is 100. A page of large payloads has fewer.
 	Limit int
 	// After is the [Letter.Cursor] of the last letter of the page before; empty is the first page.
 	After string

@@ -16,8 +16,9 @@ type LetterDriver interface {
 	File(ctx context.Context, letters []Letter) error
 	// Letter returns one letter, or ErrNotFound.
 	Letter(ctx context.Context, id string) (Letter, error)
-	// Letters lists letters of a query that is valid, ordered by FirstParkedAt and Seq.
-	Letters(ctx context.Context, q LetterQuery) ([]Letter, error)
+	// Letters lists at most q.Limit letters of a query that is valid, ordered by FirstParkedAt and Seq. It lists fewer when their
+	// payloads would be more than [MaxLetterBytes], but one at least. more tells whether others follow.
+	Letters(ctx context.Context, q LetterQuery) (page []Letter, more bool, err error)
 	// Save replaces the letter with l.ID if its version is l.Version-1: ErrConflict otherwise, also when there is none. Seq
 	// stays as it is.
 	Save(ctx context.Context, l Letter) error

@@ -115,14 +115,12 @@ func (b *LetterBox) Letters(ctx context.Context, q LetterQuery) (page []Letter, 
 	if q, err = q.checked(); err != nil {
 		return nil, "", err
 	}
-	want := q.Limit
-	q.Limit++
-	if page, err = b.driver.Letters(ctx, q); err != nil {
+	page, more, err := b.driver.Letters(ctx, q)
+	if err != nil {
 		return nil, "", fmt.Errorf("list dead letters: %w", err)
 	}
-	if len(page) > want {
-		page = page[:want]
-		next = page[want-1].Cursor()
+	if more {
+		next = page[len(page)-1].Cursor()
 	}
 	return page, next, nil
 }

@@ -66,6 +66,8 @@ func (g *Gateway) routes() http.Handler {
 		handle("POST /v1/limits:"+action, g.actOnLimits(action))
 	}
 
+	g.letterRoutes(handle)
+
 	handle("GET /healthz", g.health)
 	handle("GET /readyz", g.ready)
 	if g.Metrics != nil {

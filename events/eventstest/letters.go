@@ -32,6 +32,7 @@ func RunLetters(t *testing.T, freshBus func(testing.TB) Opener, freshStore func(
 		{"WhatNoBusParkedIsFiled", whatNoBusParkedIsFiled},
 		{"AnyTextIsFiled", anyTextIsFiled},
 		{"LettersArePagedInOrder", lettersArePagedInOrder},
+		{"LargeLettersMakeShortPages", largeLettersMakeShortPages},
 		{"QueriesChoose", queriesChoose},
 		{"QueriesAreChecked", queriesAreChecked},
 		{"EditsAreValidated", editsAreValidated},

@@ -161,6 +161,29 @@ func lettersArePagedInOrder(w *letterWorld) {
 	}
 }
 
+func largeLettersMakeShortPages(w *letterWorld) {
+	for n := range 5 {
+		d := w.dead(fmt.Sprint(n), "k", t0.Add(time.Duration(n)*time.Second))
+		d.Message.Data = append(slices.Repeat([]byte(" "), events.MaxData-1), '1')
+		if err := w.box.File(w.ctx(), d); err != nil {
+			w.Fatal(err)
+		}
+	}
+	page, next, err := w.box.Letters(w.ctx(), events.LetterQuery{})
+	if err != nil || len(page) != 3 || next == "" { // of 9 MiB each
+		w.Errorf("a page of %d letters, next %q, %v; want 3 and more", len(page), next, err)
+	}
+	if diff := cmp.Diff([]string{"0", "1", "2", "3", "4"}, messageIDs(w.all(events.LetterQuery{}))); diff != "" {
+		w.Errorf("all pages (-want +got):\n%s", diff)
+	}
+	j := newJournal()
+	w.bus.consume(w.orderedSub, j.handle)
+	if totals, _ := w.replay(w.box, events.LetterReplay{}); totals.Replayed != 5 {
+		w.Errorf("replayed %+v", totals)
+	}
+	j.awaitIDs(w.world, 5)
+}
+
 func queriesChoose(w *letterWorld) {
 	for i, d := range []events.DeadLetter{w.dead("m0", "k", t0), w.dead("m1", "K", t0), w.dead("m2", "k", t0), w.dead("m3", "k", t0)} {
 		d.ParkedAt = t0.Add(time.Duration(i) * time.Hour)

@@ -87,10 +87,10 @@ func (d *Driver) Letter(ctx context.Context, id string) (events.Letter, error) {
 }
 
 // Letters implements [events.LetterDriver].
-func (d *Driver) Letters(ctx context.Context, q events.LetterQuery) (list []events.Letter, err error) {
+func (d *Driver) Letters(ctx context.Context, q events.LetterQuery) (page []events.Letter, more bool, err error) {
 	c, err := conditions(d.db.Dialect, q)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	direction, beyond := "", ">"
 	if q.Newest {
@@ -99,18 +99,23 @@ func (d *Driver) Letters(ctx context.Context, q events.LetterQuery) (list []even
 	if q.After != "" {
 		at, seq, err := q.Position()
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		c.add("(first_parked_at, seq) "+beyond+" (%s, %s)", sqldb.Micros(at), seq)
 	}
 	query := fmt.Sprintf("SELECT %s FROM dead_letters%s ORDER BY first_parked_at%s, seq%s LIMIT %s",
-		selected, c.where(), direction, direction, c.value(q.Limit))
-	err = d.rows(ctx, query, c.args, func(rows *sql.Rows) error {
+		selected, c.where(), direction, direction, c.value(q.Limit+1))
+	size := 0
+	err = d.rows(ctx, query, c.args, func(rows *sql.Rows) (bool, error) {
 		l, err := scan(rows)
-		list = append(list, l)
-		return err
+		if size += len(l.Message.Data); err != nil || len(page) == q.Limit || len(page) > 0 && size > events.MaxLetterBytes {
+			more = err == nil
+			return false, err
+		}
+		page = append(page, l)
+		return true, nil
 	})
-	return list, err
+	return page, more, err
 }
 
 // Save implements [events.LetterDriver].
@@ -181,25 +186,26 @@ func (d *Driver) Count(ctx context.Context, q events.LetterQuery) (counts []even
 	}
 	query := "SELECT topic, subscription, state, COUNT(*), MIN(parked_at) FROM dead_letters" + c.where() +
 		" GROUP BY topic, subscription, state ORDER BY topic, subscription, state"
-	err = d.rows(ctx, query, c.args, func(rows *sql.Rows) error {
+	err = d.rows(ctx, query, c.args, func(rows *sql.Rows) (bool, error) {
 		var count events.LetterCount
 		var oldest int64
 		err := rows.Scan(&count.Topic, &count.Subscription, &count.State, &count.Count, &oldest)
 		count.Oldest = sqldb.Time(oldest)
 		counts = append(counts, count)
-		return err
+		return true, err
 	})
 	return counts, err
 }
 
-func (d *Driver) rows(ctx context.Context, query string, args []any, each func(*sql.Rows) error) error {
+// rows calls each with the rows of a query until it returns false.
+func (d *Driver) rows(ctx context.Context, query string, args []any, each func(*sql.Rows) (bool, error)) error {
 	rows, err := d.db.R.QueryContext(ctx, d.db.Dialect.SQL(query), args...)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rows.Close() }() // rows.Err tells what there is to tell
 	for rows.Next() {
-		if err := each(rows); err != nil {
+		if on, err := each(rows); err != nil || !on {
 			return err
 		}
 	}

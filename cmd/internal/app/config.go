@@ -62,6 +62,9 @@ type Config struct {
 	// Limit is about rate limits. See config_limit.go.
 	Limit LimitConfig
 
+	// DeadLetter is about messages that were given up. See config_deadletter.go.
+	DeadLetter DeadLetterConfig
+
 	// Runner is about the routes that VibeSDK calls as its remote sandbox service. See config_runner.go.
 	Runner RunnerConfig
 	// Agent is about the clients of agents. See config_agent.go.
@@ -125,6 +128,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		Runner:         r.runner(),
 		Limit:          r.limits(),
 		Agent:          r.agent(),
+		DeadLetter:     r.deadLetters(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
 		LogLevel:       parsed(&r, "LOG_LEVEL", "info", obs.ParseLevel),
 		LogFormat:      parsed(&r, "LOG_FORMAT", "auto", obs.ParseFormat),

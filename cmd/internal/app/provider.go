@@ -23,6 +23,7 @@ type provider struct {
 	telemetry  *obs.Telemetry
 	db         *sqldb.DB
 	bus        *events.Bus
+	letters    *events.LetterBox
 	records    *sandbox.Records
 	routes     *deployment.Table
 	sessions   *session.Store     // nil unless a role needs it

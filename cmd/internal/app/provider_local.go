@@ -13,6 +13,7 @@ import (
 	"gocloud.dev/blob/fileblob"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/events/sqlletter"
 	"vibesdk-gcp/internal/obs"
 	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/deployment"
@@ -92,7 +93,8 @@ func (p *provider) openBus(ctx context.Context, c Config) error {
 		TracerProvider: p.telemetry.Tracer, MeterProvider: p.telemetry.Meter,
 	})
 	p.onClose("bus", func(context.Context) error { return p.bus.Close() })
-	return nil
+	p.letters, err = events.NewLetterBox(sqlletter.New(p.db), p.bus, events.LetterOptions{Logger: p.log, MeterProvider: p.telemetry.Meter})
+	return err
 }
 
 func (p *provider) openRuntime(ctx context.Context, c Config) error {
