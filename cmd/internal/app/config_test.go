@@ -29,11 +29,12 @@ func TestConfigDefaults(t *testing.T) {
 		PreviewDomain: "preview.localhost", AppDomain: "localhost", SandboxEnv: map[string]string{},
 		SandboxTTL: 30 * time.Minute, SandboxIdle: 10 * time.Minute, SandboxMaxTTL: 24 * time.Hour,
 		BuildTimeout: 10 * time.Minute, StartTimeout: 2 * time.Minute, Builds: 2, DrainTimeout: 8 * time.Second, LogFormat: "auto",
-		Session:   app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)", CallbackTimeout: time.Minute},
-		Runner:    app.RunnerConfig{Wait: 55 * time.Second},
-		Limit:     app.LimitConfig{Backend: "sql", Binding: "RATE_LIMITS", Timeout: 250 * time.Millisecond, Limits: ratelimit.PresetH()},
-		Agent:     app.AgentConfig{MaxSockets: 20_000, MaxSessionSockets: 1_000},
-		Telemetry: app.TelemetryConfig{SampleRatio: 1, StallExit: 10 * time.Minute},
+		Session:    app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)", CallbackTimeout: time.Minute},
+		Runner:     app.RunnerConfig{Wait: 55 * time.Second},
+		Limit:      app.LimitConfig{Backend: "sql", Binding: "RATE_LIMITS", Timeout: 250 * time.Millisecond, Limits: ratelimit.PresetH()},
+		Agent:      app.AgentConfig{MaxSockets: 20_000, MaxSessionSockets: 1_000},
+		DeadLetter: app.DeadLetterConfig{AlarmAge: time.Hour, AlarmCount: 100},
+		Telemetry:  app.TelemetryConfig{SampleRatio: 1, StallExit: 10 * time.Minute},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
