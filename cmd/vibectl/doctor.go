@@ -25,7 +25,7 @@ const errUnwell exitError = 1
 
 func (c *cli) doctorCommand() *cobra.Command {
 	var place doctor.Place
-	var job, runEndpoint, schedulerEndpoint string
+	var job, prefix, runEndpoint, schedulerEndpoint string
 	var strict bool
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Look at how an installation is set up", Args: cobra.NoArgs,
@@ -52,14 +52,14 @@ what to do about it. What cannot be looked at is skipped, with the reason. The e
 			if place.Project == "" {
 				place.Project = config.PubSubProject
 			}
-			entries, err := app.Schedules(config.SchedulesFile)
+			entries, err := app.LoadSchedules(config.SchedulesFile)
 			if err != nil {
 				return err
 			}
 			jobs, ticks := place, place
 			jobs.Endpoint, ticks.Endpoint = runEndpoint, schedulerEndpoint
 			found = append(found, doctor.Job(ctx, jobs, job)...)
-			found = append(found, doctor.Schedules(ctx, ticks, config.PubSubPrefix, entries)...)
+			found = append(found, doctor.Schedules(ctx, ticks, prefix, config.PubSubPrefix, entries)...)
 			if err := c.printFindings(found); err != nil {
 				return err
 			}
@@ -73,6 +73,7 @@ what to do about it. What cannot be looked at is skipped, with the reason. The e
 	flags.StringVar(&place.Project, "project", "", "project of the job and the schedules (PUBSUB_PROJECT)")
 	flags.StringVar(&place.Region, "region", "", "region of the job and the schedules")
 	flags.StringVar(&job, "job", "vibesdk-sandbox-job", "job that builds sandboxes")
+	flags.StringVar(&prefix, "prefix", "vibesdk-", "stands before the names of the schedules' jobs")
 	flags.BoolVar(&strict, "strict", false, "warnings fail as well")
 	flags.StringVar(&runEndpoint, "run-endpoint", "", "host:port of a stand-in for Cloud Run, without TLS")
 	flags.StringVar(&schedulerEndpoint, "scheduler-endpoint", "", "host:port of a stand-in for Cloud Scheduler, without TLS")

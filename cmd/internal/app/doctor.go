@@ -7,7 +7,6 @@ import (
 
 	"vibesdk-gcp/events/pubsubbus"
 	"vibesdk-gcp/internal/checkup"
-	"vibesdk-gcp/internal/schedule"
 	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/session/firestoresession"
 )
@@ -71,6 +70,3 @@ func checkSessions(ctx context.Context, c Config, log *slog.Logger) []checkup.Fi
 	defer func() { _ = driver.Close() }() // nothing was written
 	return driver.Check(ctx)
 }
-
-// Schedules reads the schedule file, or the one built in when none is named.
-func Schedules(file string) ([]schedule.Entry, error) { return loadSchedules(file) }

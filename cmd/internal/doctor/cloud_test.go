@@ -169,8 +169,8 @@ func TestSchedules(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			want(t, doctor.Schedules(t.Context(), c.cloud.start(t), "x-", []schedule.Entry{entry}), c.want...)
+			want(t, doctor.Schedules(t.Context(), c.cloud.start(t), "x-", "x-", []schedule.Entry{entry}), c.want...)
 		})
 	}
-	want(t, doctor.Schedules(t.Context(), doctor.Place{}, "", nil), "skipped: --project")
+	want(t, doctor.Schedules(t.Context(), doctor.Place{}, "", "", nil), "skipped: --project")
 }

@@ -14,8 +14,9 @@ import (
 	"vibesdk-gcp/internal/schedule"
 )
 
-// Schedules looks at the job of Cloud Scheduler of each schedule. prefix stands before the names of jobs and topics.
-func Schedules(ctx context.Context, p Place, prefix string, entries []schedule.Entry) []checkup.Finding {
+// Schedules looks at the job of Cloud Scheduler of each schedule. prefix stands before the names of jobs,
+// topicPrefix before those of topics.
+func Schedules(ctx context.Context, p Place, prefix, topicPrefix string, entries []schedule.Entry) []checkup.Finding {
 	f := checkup.About("schedules")
 	if !p.known(f) {
 		return f.Else("")
@@ -42,7 +43,7 @@ func Schedules(ctx context.Context, p Place, prefix string, entries []schedule.E
 	var found []checkup.Finding
 	for _, e := range entries {
 		about := checkup.About("schedule " + prefix + e.Name)
-		judge(about, jobs[p.parent()+"/jobs/"+prefix+e.Name], e, "projects/"+p.Project+"/topics/"+prefix+e.Topic, time.Now())
+		judge(about, jobs[p.parent()+"/jobs/"+prefix+e.Name], e, "projects/"+p.Project+"/topics/"+topicPrefix+e.Topic, time.Now())
 		found = append(found, about.Else("%s %s", e.Cron, e.TimeZone)...)
 	}
 	return found
