@@ -162,7 +162,7 @@ func lettersArePagedInOrder(w *letterWorld) {
 }
 
 func largeLettersMakeShortPages(w *letterWorld) {
-	for n := range 5 {
+	for n := range 4 {
 		d := w.dead(fmt.Sprint(n), "k", t0.Add(time.Duration(n)*time.Second))
 		d.Message.Data = append(slices.Repeat([]byte(" "), events.MaxData-1), '1')
 		if err := w.box.File(w.ctx(), d); err != nil {
@@ -173,15 +173,12 @@ func largeLettersMakeShortPages(w *letterWorld) {
 	if err != nil || len(page) != 3 || next == "" { // of 9 MiB each
 		w.Errorf("a page of %d letters, next %q, %v; want 3 and more", len(page), next, err)
 	}
-	if diff := cmp.Diff([]string{"0", "1", "2", "3", "4"}, messageIDs(w.all(events.LetterQuery{}))); diff != "" {
+	if diff := cmp.Diff([]string{"0", "1", "2", "3"}, messageIDs(w.all(events.LetterQuery{}))); diff != "" {
 		w.Errorf("all pages (-want +got):\n%s", diff)
 	}
-	j := newJournal()
-	w.bus.consume(w.orderedSub, j.handle)
-	if totals, _ := w.replay(w.box, events.LetterReplay{}); totals.Replayed != 5 {
-		w.Errorf("replayed %+v", totals)
+	if totals, _ := w.replay(w.box, events.LetterReplay{DryRun: true}); totals.Replayed != 4 {
+		w.Errorf("a replay would be of %+v", totals)
 	}
-	j.awaitIDs(w.world, 5)
 }
 
 func queriesChoose(w *letterWorld) {

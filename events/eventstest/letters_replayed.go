@@ -187,7 +187,7 @@ func replayGoesOnAfterACrash(w *letterWorld) {
 
 func replaysAtOnceKeepOrder(w *letterWorld) {
 	for _, key := range []string{"a", "b"} {
-		w.fileNumbered(key, 40)
+		w.fileNumbered(key, 20)
 	}
 	j := newJournal()
 	w.bus.consume(w.orderedSub, j.handle)
@@ -201,8 +201,8 @@ func replaysAtOnceKeepOrder(w *letterWorld) {
 		})
 	}
 	wg.Wait()
-	j.awaitIDs(w.world, 80)
-	wantOrder(w.world, j, 40, "a", "b")
+	j.awaitIDs(w.world, 40)
+	wantOrder(w.world, j, 20, "a", "b")
 	if open := w.all(events.LetterQuery{States: []events.LetterState{events.LetterOpen}}); len(open) > 0 {
 		w.Errorf("still open: %v", messageIDs(open))
 	}

@@ -18,13 +18,13 @@ import (
 
 func TestSQLite(t *testing.T) {
 	t.Parallel()
-	eventstest.RunLetters(t, onSQLite, func(t testing.TB) eventstest.LetterOpener { return letters(sqlite(t)) }, eventstest.Features{})
+	eventstest.RunLetters(t, onSQLite, func(t testing.TB) eventstest.LetterOpener { return letters(sqlite(t)) }, eventstest.Features{Patience: 2 * time.Minute})
 }
 
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	testenv.Postgres(t) // skips here, with the reason, rather than in every case
-	eventstest.RunLetters(t, onSQLite, func(t testing.TB) eventstest.LetterOpener { return letters(testenv.Postgres(t)) }, eventstest.Features{})
+	eventstest.RunLetters(t, onSQLite, func(t testing.TB) eventstest.LetterOpener { return letters(testenv.Postgres(t)) }, eventstest.Features{Patience: 2 * time.Minute})
 }
 
 func sqlite(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "letters.db") }
