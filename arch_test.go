@@ -58,7 +58,9 @@ var rooms = []room{
 	{folder: "infra/docker"},
 
 	{folder: "cmd/internal/app", code: []string{"*", "*/*", "*/*/*"}},
-	{folder: "cmd/*", code: []string{"cmd/internal/app", "schemas", "schemas/gen", "events", "gateway/client", "gateway/auth", "platform/*", "platform/sandbox/guest", "internal/*"},
+	// What several programs share that is neither composition nor a port.
+	{folder: "cmd/internal/*", code: []string{"schemas", "events", "gateway/client", "internal/*"}, tests: []string{"*", "*/*", "*/*/*"}},
+	{folder: "cmd/*", code: []string{"cmd/internal/*", "schemas", "schemas/gen", "events", "gateway/client", "gateway/auth", "platform/*", "platform/sandbox/guest", "internal/*"},
 		tests: []string{"*", "*/*", "*/*/*"}},
 }
 
@@ -66,8 +68,8 @@ var rooms = []room{
 var vendors = map[string][]string{
 	"cloud.google.com/go/pubsub":    {"events/pubsubbus", "internal/testenv", "cmd/internal/app", "schemas"},
 	"cloud.google.com/go/firestore": {"platform/session/firestoresession", "internal/testenv", "cmd/internal/app"},
-	"cloud.google.com/go/run":       {"platform/sandbox/cloudrunsandbox", "internal/testenv", "internal/testenv/cloudrunfake", "cmd/internal/app"},
-	"cloud.google.com/go/scheduler": {"cmd/internal/app", "cmd/vibectl", "internal/testenv/schedulerfake"},
+	"cloud.google.com/go/run":       {"platform/sandbox/cloudrunsandbox", "internal/testenv", "internal/testenv/cloudrunfake", "cmd/internal/app", "cmd/internal/doctor"},
+	"cloud.google.com/go/scheduler": {"cmd/internal/app", "cmd/internal/doctor", "cmd/vibectl", "internal/testenv/schedulerfake"},
 	"github.com/redis/go-redis":     {"platform/ratelimit/redislimit", "internal/testenv", "cmd/internal/app"},
 	"github.com/jackc/pgx":          {"internal/sqldb", "internal/testenv"},
 	"modernc.org/sqlite":            {"internal/sqldb"},

@@ -100,6 +100,8 @@ var statuses = []struct {
 	{sandbox.ErrUnauthorized, http.StatusConflict, "not-ready"}, // the preview at that address is of another generation
 	{sandbox.ErrInvalid, http.StatusBadRequest, "invalid"},
 	{events.ErrInvalid, http.StatusBadRequest, "invalid"},
+	{events.ErrNotFound, http.StatusNotFound, "not-found"},
+	{events.ErrConflict, http.StatusConflict, "conflict"},
 	{sandbox.ErrConflict, http.StatusConflict, "conflict"},
 	{sandbox.ErrExists, http.StatusConflict, "conflict"},
 	{sandbox.ErrTransition, http.StatusConflict, "conflict"},

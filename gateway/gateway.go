@@ -45,6 +45,8 @@ type Options struct {
 	Sessions *session.Reader
 	// Limits decides what callers may use. Nil means that there are no limits to ask.
 	Limits *ratelimit.Limiter
+	// Letters is the dead letters. Nil means that there are none to ask for.
+	Letters *events.LetterBox
 	// LimitCalls charges each call to this API to the limit apiRateLimit of its caller, health checks excepted, and each call with
 	// a wrong key to authRateLimit of its address. Limits must have both.
 	LimitCalls bool

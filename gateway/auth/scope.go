@@ -19,6 +19,9 @@ const (
 	LimitsWrite      Scope = "limits:write"
 	DeploymentsRead  Scope = "deployments:read"
 	DeploymentsWrite Scope = "deployments:write"
+	// Dead letters show the payloads of messages, whatever they hold, and writing them is publishing.
+	DeadLettersRead  Scope = "dead-letters:read"
+	DeadLettersWrite Scope = "dead-letters:write"
 	// AgentsConnect is for clients of agents, who read and write the one session that they connect to.
 	AgentsConnect Scope = "agents:connect"
 	// Publish is for messages to any topic.
@@ -33,7 +36,7 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		SandboxesRead, SandboxesWrite, SessionsRead, SessionsWrite, LimitsRead, LimitsWrite, DeploymentsRead, DeploymentsWrite,
-		AgentsConnect, Publish, MetricsRead, Admin,
+		DeadLettersRead, DeadLettersWrite, AgentsConnect, Publish, MetricsRead, Admin,
 	}
 }
 

@@ -49,6 +49,9 @@ func New(base string, o Options) (*Client, error) {
 	return &Client{base: u, key: o.APIKey, http: o.HTTP, retryFor: o.RetryFor}, nil
 }
 
+// Address is the server's, as it was given to [New].
+func (c *Client) Address() string { return c.base.String() }
+
 // Sandboxes returns the calls about sandboxes.
 func (c *Client) Sandboxes() *Sandboxes { return &Sandboxes{c: c} }
 

@@ -322,7 +322,7 @@ func TestRolesAlone(t *testing.T) {
 
 func TestParseRoles(t *testing.T) {
 	t.Parallel()
-	if roles, err := app.ParseRoles(nil); err != nil || len(roles) != 7 {
+	if roles, err := app.ParseRoles(nil); err != nil || len(roles) != 8 {
 		t.Errorf("no names: %v, %v; want all", roles, err)
 	}
 	if roles, err := app.ParseRoles([]string{"router", "router"}); err != nil || len(roles) != 1 {

@@ -67,6 +67,9 @@ type Config struct {
 	// Limit is about rate limits. See config_limit.go.
 	Limit LimitConfig
 
+	// DeadLetter is about messages that were given up. See config_deadletter.go.
+	DeadLetter DeadLetterConfig
+
 	// Runner is about the routes that VibeSDK calls as its remote sandbox service. See config_runner.go.
 	Runner RunnerConfig
 	// Agent is about the clients of agents. See config_agent.go.
@@ -139,6 +142,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		Limit:          r.limits(b.limit),
 		Agent:          r.agent(),
 		VibeSDK:        r.vibeSDK(),
+		DeadLetter:     r.deadLetters(),
 		Telemetry:      r.telemetry(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
 		LogLevel:       parsed(&r, "LOG_LEVEL", "info", obs.ParseLevel),

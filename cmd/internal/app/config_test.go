@@ -37,7 +37,8 @@ func TestConfigDefaults(t *testing.T) {
 		Agent: app.AgentConfig{
 			MaxSockets: 20_000, MaxSessionSockets: 1_000, HostTimeout: time.Minute, HostStreamTimeout: 15 * time.Minute, HostCalls: 64,
 		},
-		Telemetry: app.TelemetryConfig{SampleRatio: 1, StallExit: 10 * time.Minute},
+		Telemetry:  app.TelemetryConfig{SampleRatio: 1, StallExit: 10 * time.Minute},
+		DeadLetter: app.DeadLetterConfig{AlarmAge: time.Hour, AlarmCount: 100},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -36,7 +36,8 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 		}
 		d.gateway, err = gateway.New(gateway.Options{
 			Publisher: p.bus, Records: p.records, Runtime: p.runtime, Sessions: p.sessions.Reader,
-			Limits: p.limits, LimitCalls: c.Limit.API,
+			Letters: p.letters,
+			Limits:  p.limits, LimitCalls: c.Limit.API,
 			Sources: p.sources, SourcesURL: p.sourcesURL,
 			PreviewURL: previewURL(c.PreviewDomain, addr),
 			Runner: gateway.RunnerOptions{

@@ -27,11 +27,13 @@ const (
 	// RoleStateWriter applies mutations of agent sessions, and RoleCallbackRunner calls the agent host when their jobs are due.
 	RoleStateWriter    Role = "statewriter"
 	RoleCallbackRunner Role = "callbackrunner"
+	// RoleDeadLetters files the messages that were given up, for people.
+	RoleDeadLetters Role = "deadletters"
 )
 
 // AllRoles lists the roles in the order of starting.
 func AllRoles() []Role {
-	return []Role{RoleStateWriter, RoleCallbackRunner, RoleSandboxRunner, RoleJanitor, RoleRouter, RoleGateway, RoleTicker}
+	return []Role{RoleStateWriter, RoleCallbackRunner, RoleSandboxRunner, RoleJanitor, RoleDeadLetters, RoleRouter, RoleGateway, RoleTicker}
 }
 
 // ParseRoles reads roles by name; none means all.
@@ -88,6 +90,7 @@ func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 			sweeper := janitor.New(janitor.Options{
 				Records: p.records, Runtime: p.runtime, Routes: p.routes, Publisher: p.bus, Logger: p.log,
 				Sessions: p.sessions, Wake: runs.Wake, SweepLimits: p.sweepLimits,
+				Letters: p.letters, LetterAge: c.DeadLetter.AlarmAge, LetterCount: c.DeadLetter.AlarmCount,
 				SweepFiles: p.filesSweep(), Lock: p.db.TryLock,
 			})
 			parts[role] = func(ctx context.Context) error { return p.bus.Consume(ctx, events.Janitor, sweeper.Handle) }
@@ -108,6 +111,8 @@ func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 			parts[role] = func(ctx context.Context) error {
 				return p.bus.Consume(ctx, events.CallbackRunner, runner.Handle)
 			}
+		case RoleDeadLetters:
+			parts[role] = func(ctx context.Context) error { return p.bus.Consume(ctx, events.Parked, p.letters.Handle) }
 		case RoleTicker:
 			tick, err := ticker(c, p)
 			if err != nil {
