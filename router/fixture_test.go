@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -51,11 +52,14 @@ func newWorld(t *testing.T, app http.HandlerFunc, changes ...func(*router.Option
 	if err := db.Migrate(t.Context(), schemas.SQL()); err != nil {
 		t.Fatal(err)
 	}
-	w.table = deployment.NewTable(sqldeployment.New(db), deployment.Options{})
+	// Upstreams are on this machine, also those that stand for services elsewhere.
+	here := deployment.Endpoints{Hosts: []string{"127.0.0.1", "*.run.app"}}
+	w.table = deployment.NewTable(sqldeployment.New(db), deployment.Options{Endpoints: here})
 	t.Cleanup(func() { _ = w.table.Close() })
 
 	o := router.Options{
 		Domain: "localhost", PreviewDomain: "preview.localhost", Lookup: w.table, Activity: w.activity,
+		Endpoints: here, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: w.clock.Now,
 	}
 	for _, change := range changes {
@@ -90,7 +94,12 @@ func (w *world) publish(fence int64, endpoint string) {
 
 func (w *world) deploy(name string, target deployment.Target, endpoint string) {
 	w.t.Helper()
-	if _, err := w.table.PutApp(w.t.Context(), deployment.App{Name: name, Target: target, Endpoint: endpoint}); err != nil {
+	w.put(deployment.App{Name: name, Place: deployment.Place{Target: target, Endpoint: endpoint}})
+}
+
+func (w *world) put(a deployment.App) {
+	w.t.Helper()
+	if _, err := w.table.PutApp(w.t.Context(), a, deployment.Write{By: "test"}); err != nil {
 		w.t.Fatal(err)
 	}
 }
