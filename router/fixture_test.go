@@ -82,6 +82,18 @@ func newWorld(t *testing.T, app http.HandlerFunc, changes ...func(*router.Option
 	return w
 }
 
+// serve puts another router behind the front server.
+func (w *world) serve(o router.Options) {
+	w.t.Helper()
+	rt, err := router.New(o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.front = httptest.NewServer(rt)
+	w.t.Cleanup(w.front.Close)
+	w.t.Cleanup(func() { _ = rt.Close() })
+}
+
 func (w *world) upstreamHost() string { return strings.TrimPrefix(w.upstream.URL, "http://") }
 
 func (w *world) publish(fence int64, endpoint string) {
