@@ -23,6 +23,10 @@ type pulse struct {
 	last      atomic.Int64 // nanoseconds of the last touch
 }
 
+func newPulse(rt *Router, sandboxID string) *pulse {
+	return &pulse{sandboxID: sandboxID, to: rt.activity, now: rt.now}
+}
+
 const pulseInterval = time.Second
 
 // touch tells now.

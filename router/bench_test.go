@@ -217,7 +217,7 @@ func serveRouter(ln net.Listener, upstream string) error {
 	if err != nil {
 		return err
 	}
-	return (&http.Server{Handler: rt, ReadHeaderTimeout: time.Minute}).Serve(ln)
+	return (&http.Server{Handler: rt, ReadHeaderTimeout: time.Minute}).Serve(rt.Lane(ln))
 }
 
 // lastSeen keeps what a program would: the latest time by sandbox.

@@ -6,11 +6,17 @@ import "sync"
 type busy struct {
 	most int
 	mu   sync.Mutex
-	n    map[string]int
+	n    map[busyKey]int
+}
+
+// busyKey is an app or a sandbox.
+type busyKey struct {
+	kind site
+	name string
 }
 
 // enter reports whether there is room for one more; if so, leave must follow.
-func (b *busy) enter(key string) bool {
+func (b *busy) enter(key busyKey) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.n[key] >= b.most {
@@ -20,7 +26,7 @@ func (b *busy) enter(key string) bool {
 	return true
 }
 
-func (b *busy) leave(key string) {
+func (b *busy) leave(key busyKey) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.n[key]--; b.n[key] == 0 {

@@ -2,11 +2,14 @@ package router_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -37,7 +40,8 @@ type world struct {
 	activity *touches
 	clock    *clock
 	log      *buffer
-	serving  sync.WaitGroup // requests that the router has in hand; httptest does not count hijacked ones
+	lane     *router.Lane // nil in a run without one
+	serving  serving
 }
 
 // newWorld changes may adjust the options before the router is made.
@@ -70,7 +74,7 @@ func newWorld(t *testing.T, app http.HandlerFunc, changes ...func(*router.Option
 	}
 	w.upstream = httptest.NewServer(app)
 	t.Cleanup(w.upstream.Close)
-	w.front = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	w.front = w.server(w.router, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.serving.Add(1)
 		defer w.serving.Done()
 		w.router.ServeHTTP(rw, r)
@@ -89,9 +93,50 @@ func (w *world) serve(o router.Options) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.front = httptest.NewServer(rt)
+	w.front = w.server(rt, rt)
 	w.t.Cleanup(w.front.Close)
 	w.t.Cleanup(func() { _ = rt.Close() })
+}
+
+// withoutLane is set in the run that tests the router without its fast lane; see TestWithoutLane.
+const withoutLane = "ROUTER_TESTS_WITHOUT_LANE"
+
+// server serves a handler as a program does: with the router's lane before it.
+func (w *world) server(rt *router.Router, h http.Handler) *httptest.Server {
+	front := httptest.NewUnstartedServer(h)
+	if os.Getenv(withoutLane) == "" {
+		w.lane = rt.Lane(front.Listener)
+		w.serving.lane = w.lane
+		front.Listener = w.lane
+	}
+	front.Start()
+	return front
+}
+
+// TestWithoutLane runs all these tests once more, with net/http alone: whoever answers, the answer is the same.
+func TestWithoutLane(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(withoutLane) != "" {
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.short="+fmt.Sprint(testing.Short()), "-test.timeout=5m")
+	cmd.Env = append(os.Environ(), withoutLane+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// serving counts the requests that the router has in hand; httptest does not count hijacked ones.
+type serving struct {
+	sync.WaitGroup
+	lane *router.Lane
+}
+
+func (s *serving) Wait() {
+	s.WaitGroup.Wait()
+	for s.lane != nil && !s.lane.Idle() {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (w *world) upstreamHost() string { return strings.TrimPrefix(w.upstream.URL, "http://") }

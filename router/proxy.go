@@ -43,7 +43,7 @@ func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusRequestEntityTooLarge, bodyTooLargeText)
 		return
 	}
-	key := x.kind.String() + "/" + x.name
+	key := busyKey{x.kind, x.name}
 	if !x.router.busy.enter(key) {
 		x.router.failed(r, "admit", x.kind, x.name, errors.New("too many requests are under way"))
 		w.Header().Set("Retry-After", "1")

@@ -94,9 +94,12 @@ type Router struct {
 	// local connects to this machine and nothing else, services to what is not this machine or another private place.
 	local, services *http.Transport
 	buffers         *bufferPool
-	silence         *log.Logger
-	life            context.Context // ends with Close
-	end             context.CancelFunc
+	places          places // of the lane
+
+	headerTimeout time.Duration
+	silence       *log.Logger
+	life          context.Context // ends with Close
+	end           context.CancelFunc
 }
 
 // New returns a Router, or an error that names the faulty option.
@@ -133,7 +136,8 @@ func New(o Options) (*Router, error) {
 		domains: d, lookup: o.Lookup, activity: o.Activity, scheme: o.Scheme, devOrigins: o.DevOrigins,
 		origins: map[string]bool{}, logger: o.Logger, now: o.Now,
 		endpoints: o.Endpoints, networks: o.Networks, self: o.Self, dispatch: o.Dispatch, identity: o.Identity, ownerKey: o.OwnerKey,
-		maxBody: o.MaxBody, busy: &busy{most: o.MaxPerApp, n: map[string]int{}}, buffers: newBufferPool(),
+		maxBody: o.MaxBody, busy: &busy{most: o.MaxPerApp, n: map[busyKey]int{}}, buffers: newBufferPool(),
+		headerTimeout: o.HeaderTimeout,
 		// What ReverseProxy would print lacks the sandbox; the wrappers around it log the same events with it.
 		silence: log.New(io.Discard, "", 0),
 	}
@@ -207,7 +211,7 @@ func (rt *Router) servePreview(w http.ResponseWriter, r *http.Request, label str
 	}
 	x := &exchange{router: rt, kind: previewSite, name: id, place: deployment.Place{Target: deployment.TargetOf(p.Endpoint), Endpoint: p.Endpoint}}
 	if rt.activity != nil {
-		x.pulse = &pulse{sandboxID: id, to: rt.activity, now: rt.now}
+		x.pulse = newPulse(rt, id)
 	}
 	x.serve(w, r)
 }
