@@ -78,7 +78,7 @@ type laneExchange struct {
 	silent   bool // the upstream said nothing at all
 	begun    bool // the client has a part of the answer
 	reusable bool
-	kept     bool // the connection to the upstream is kept already
+	kept     bool   // the connection to the upstream is kept already
 	head     []byte // of the answer
 	res      laneResponse
 }

@@ -10,6 +10,7 @@ type laneRequest struct {
 	head   bool
 	close  bool // the client wants the connection to end
 	own    bool // there is a cookie of the router's
+	hosts  bool // there is a Host
 	target []byte
 	host   []byte
 	origin []byte
@@ -136,10 +137,10 @@ func (q *laneRequest) parseField(line []byte) bool {
 		}
 		switch string(lower[:len(name)]) {
 		case "host":
-			if q.host != nil {
+			if q.hosts {
 				return false
 			}
-			q.host, r = value, toNobody
+			q.hosts, q.host, r = true, value, toNobody
 		case "connection":
 			r = toNobody
 			switch {
@@ -150,13 +151,10 @@ func (q *laneRequest) parseField(line []byte) bool {
 				return false
 			}
 		case "origin":
-			if q.origin != nil {
+			if len(q.origin) > 0 || len(value) == 0 {
 				return false
 			}
 			q.origin, r = value, toPreviews
-			if q.origin == nil {
-				q.origin = []byte{}
-			}
 		case "cookie":
 			q.own = q.own || bytes.Contains(value, []byte(ownPrefix))
 		case "transfer-encoding", "content-length", "upgrade", "expect", "te", "trailer", "keep-alive", "proxy-connection", "proxy-authenticate",

@@ -60,6 +60,9 @@ func (r *laneResponse) parse(head []byte) error {
 			return errBadResponse
 		}
 	}
+	if r.chunked && r.old {
+		return errBadResponse // where its body ends would be a guess
+	}
 	if r.chunked {
 		r.length = -1 // RFC 9112, 6.3
 	}
@@ -84,7 +87,7 @@ func (r *laneResponse) take(name, value []byte) bool {
 		switch string(lower[:len(name)]) {
 		case "content-length":
 			n, err := strconv.ParseUint(string(value), 10, 63)
-			if err != nil || value[0] == '+' || r.length >= 0 && r.length != int64(n) {
+			if err != nil || r.length >= 0 && r.length != int64(n) {
 				return false
 			}
 			r.length = int64(n)
