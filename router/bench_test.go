@@ -35,7 +35,7 @@ const roleVariable = "ROUTER_BENCH_ROLE"
 
 func TestMain(m *testing.M) {
 	serve, ok := map[string]func(net.Listener, string) error{
-		"upstream": serveUpstream, "bare": serveBare, "router": serveRouter, "full": serveFull, "slow": serveSlow,
+		"upstream": serveUpstream, "bare": serveBare, "router": serveRouter, "full": serveFull, "few": serveFew, "slow": serveSlow,
 	}[os.Getenv(roleVariable)]
 	if !ok {
 		os.Exit(m.Run())
@@ -56,15 +56,17 @@ func TestMain(m *testing.M) {
 // BenchmarkProxy compares requests per second and the 99th percentile of latency for a small page through this router, through a
 // bare httputil.ReverseProxy with the router's connection settings, through Caddy and through nginx, on one upstream. They take turns of
 // a second each, so that whatever else the machine does falls on all of them; -benchtime=10x makes ten turns, of
-// which the medians are reported. "full" is this router with 100,000 apps in its table, "apps" the same with requests for a thousand of them in turn, and
-// "slow" the router without its fast lane.
+// which the medians are reported. "full" is this router with 100,000 apps in its table. "many" asks it for a thousand of them in turn, and "few" does the
+// same with a table that has no more than those. "slow" is the router without its fast lane.
 func BenchmarkProxy(b *testing.B) {
 	upstream := startRole(b, "upstream", "")
 	full := startRole(b, "full", upstream)
+	hosts := manyHosts()
 	targets := []*benchTarget{
 		{name: "router", address: startRole(b, "router", upstream), hosts: []string{benchHost}},
 		{name: "full", address: full, hosts: []string{benchHost}},
-		{name: "apps", address: full, hosts: manyHosts()},
+		{name: "many", address: full, hosts: hosts},
+		{name: "few", address: startRole(b, "few", upstream), hosts: hosts},
 		{name: "slow", address: startRole(b, "slow", upstream), hosts: []string{benchHost}},
 		{name: "bare", address: startRole(b, "bare", upstream), hosts: []string{benchHost}},
 		{name: "caddy", address: startCaddy(b, upstream), hosts: []string{benchHost}},
@@ -78,6 +80,7 @@ func BenchmarkProxy(b *testing.B) {
 		}
 	}
 	own := targets[0]
+	b.ReportMetric(median(targets[2].rates)/median(targets[3].rates), "many/few")
 	for _, t := range targets {
 		if t.address == "" {
 			continue
@@ -102,13 +105,13 @@ func median(list []float64) float64 {
 	return list[len(list)/2]
 }
 
-// manyApps is how many apps a full table has. Of a tenth of a percent of them requests are made.
-const manyApps = 100_000
+// manyApps is how many apps a full table has, fewApps how many of them requests are made for.
+const manyApps, fewApps = 100_000, 1000
 
 func manyHosts() []string {
-	hosts := make([]string, 1000)
+	hosts := make([]string, fewApps)
 	for i := range hosts {
-		hosts[i] = fmt.Sprintf("app-%d.localhost", i*manyApps/len(hosts))
+		hosts[i] = fmt.Sprintf("app-%d.localhost", i)
 	}
 	return hosts
 }
@@ -233,6 +236,8 @@ func serveRouter(ln net.Listener, upstream string) error { return serveRouterOn(
 func serveFull(ln net.Listener, upstream string) error {
 	return serveRouterOn(ln, upstream, manyApps, true)
 }
+
+func serveFew(ln net.Listener, upstream string) error { return serveRouterOn(ln, upstream, fewApps, true) }
 
 func serveSlow(ln net.Listener, upstream string) error { return serveRouterOn(ln, upstream, 0, false) }
 

@@ -15,7 +15,7 @@ const relayBuffer = 32 << 10
 
 // relay sends what is in out, the head, and the body behind it. Nothing is held back while the upstream is waited for.
 func (x *laneExchange) relay() error {
-	r := &x.res
+	r := &x.c.res
 	x.reusable = !r.old && !r.close
 	switch {
 	case r.bodyless(x.c.req.head):

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"vibesdk-gcp/platform/deployment"
 )
 
 // phase is what a connection of the lane is waiting for.
@@ -35,6 +37,12 @@ type laneConn struct {
 	r, w int
 	req  laneRequest
 	out  []byte // scratch for what is written
+	head []byte // of the answer
+	res  laneResponse
+
+	client string // its address without the port
+	last   deployment.Place
+	place  *lanePlace // of last
 
 	phase atomic.Int32
 	since atomic.Int64 // when the phase began, by the lane's clock
@@ -48,6 +56,9 @@ type laneConn struct {
 
 func newLaneConn(l *Lane, conn net.Conn) *laneConn {
 	c := &laneConn{lane: l, conn: conn, buf: make([]byte, firstBuffer)}
+	if host, _, err := net.SplitHostPort(conn.RemoteAddr().String()); err == nil {
+		c.client = host
+	}
 	c.enter(phaseIdle)
 	return c
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,7 +13,7 @@ var errUpstreamLate = errors.New("the upstream did not answer in time")
 
 // exchange answers the request that was parsed.
 func (c *laneConn) exchange() verdict {
-	route, ok := c.lane.route(&c.req)
+	route, ok := c.route()
 	if !ok {
 		return handOn
 	}
@@ -78,9 +77,7 @@ type laneExchange struct {
 	silent   bool // the upstream said nothing at all
 	begun    bool // the client has a part of the answer
 	reusable bool
-	kept     bool   // the connection to the upstream is kept already
-	head     []byte // of the answer
-	res      laneResponse
+	kept     bool // the connection to the upstream is kept already
 }
 
 // errClient is a client that takes no more.
@@ -97,13 +94,13 @@ func (x *laneExchange) run() error {
 		if err := x.readHead(); err != nil {
 			return err
 		}
-		if x.res.status >= 200 {
+		if x.c.res.status >= 200 {
 			break
 		}
-		if x.res.status == http.StatusSwitchingProtocols || informational == 10 {
+		if x.c.res.status == http.StatusSwitchingProtocols || informational == 10 {
 			return errors.New("the upstream switches protocols unasked, or does not come to its answer")
 		}
-		if x.res.status != http.StatusContinue { // nobody waits to be told
+		if x.c.res.status != http.StatusContinue { // nobody waits to be told
 			c.out = x.appendInformation(c.out[:0])
 			if err := x.flush(); err != nil {
 				return err
@@ -112,7 +109,7 @@ func (x *laneExchange) run() error {
 		}
 	}
 	c.phase.Store(int32(phaseBody))
-	if isEventStreamType(x.res.kind) {
+	if isEventStreamType(x.c.res.kind) {
 		x.pulse = nil // server-sent events are the server's talk
 		defer context.AfterFunc(x.rt.life, func() { c.cutUpstream(false) })()
 	}
@@ -151,12 +148,12 @@ func (x *laneExchange) flush() error {
 
 // readHead reads the head of an answer, or of something before it.
 func (x *laneExchange) readHead() error {
-	x.head = x.head[:0]
+	x.c.head = x.c.head[:0]
 	for {
 		line, err := x.up.in.ReadSlice('\n')
 		x.silent = x.silent && len(line) == 0
-		x.head = append(x.head, line...)
-		if len(x.head) > maxUpstreamHeader {
+		x.c.head = append(x.c.head, line...)
+		if len(x.c.head) > maxUpstreamHeader {
 			return errors.New("the head of the answer is too large")
 		}
 		if errors.Is(err, errBufferFull) {
@@ -168,8 +165,8 @@ func (x *laneExchange) readHead() error {
 		if err != nil {
 			return err
 		}
-		if len(line) <= 2 && (string(line) == "\r\n" || string(line) == "\n") && len(x.head) > len(line) {
-			return x.res.parse(x.head)
+		if len(line) <= 2 && (string(line) == "\r\n" || string(line) == "\n") && len(x.c.head) > len(line) {
+			return x.c.res.parse(x.c.head)
 		}
 	}
 }
@@ -209,9 +206,9 @@ func (x *laneExchange) appendRequest(b []byte) []byte {
 		b = append(b, "\r\nX-Original-Url: "...)
 		b = append(append(append(b, scheme...), "://"...), q.host...)
 		b = append(b, q.target...)
-	} else if host, _, err := net.SplitHostPort(x.c.conn.RemoteAddr().String()); err == nil {
+	} else if x.c.client != "" {
 		b = append(b, "\r\nX-Forwarded-For: "...)
-		b = append(b, host...)
+		b = append(b, x.c.client...)
 	}
 	return append(b, "\r\n\r\n"...)
 }

@@ -32,6 +32,10 @@ type upstreamConn struct {
 	key  upstreamKey
 	in   *bufio.Reader
 	kept time.Time // since when it is idle
+
+	raw     syscall.RawConn
+	look    func(fd uintptr) bool // sets waiting
+	waiting bool
 }
 
 const (
@@ -64,7 +68,7 @@ func (u *upstreams) get(key upstreamKey, fresh bool) (up *upstreamConn, reused b
 	if err != nil {
 		return nil, false, err
 	}
-	return &upstreamConn{Conn: conn, key: key, in: bufio.NewReaderSize(conn, upstreamBuffer)}, false, nil
+	return newUpstreamConn(conn, key), false, nil
 }
 
 func (u *upstreams) take(key upstreamKey) *upstreamConn {
@@ -126,20 +130,25 @@ func (u *upstreams) close() {
 // quiet reports whether an idle connection is open and has nothing to say: bytes that nobody asked for would be taken for the
 // answer to the next request.
 func (up *upstreamConn) quiet() bool {
-	raw, ok := up.Conn.(syscall.Conn)
-	if !ok {
+	if up.raw == nil {
 		return false
 	}
-	control, err := raw.SyscallConn()
-	if err != nil {
-		return false
+	up.waiting = false
+	return up.raw.Read(up.look) == nil && up.waiting
+}
+
+func newUpstreamConn(conn net.Conn, key upstreamKey) *upstreamConn {
+	up := &upstreamConn{Conn: conn, key: key, in: bufio.NewReaderSize(conn, upstreamBuffer)}
+	if sys, ok := conn.(syscall.Conn); ok {
+		if raw, err := sys.SyscallConn(); err == nil {
+			up.raw = raw
+		}
 	}
-	waiting := false
-	err = control.Read(func(fd uintptr) bool {
+	up.look = func(fd uintptr) bool {
 		var one [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		waiting = err == syscall.EAGAIN || err == syscall.EWOULDBLOCK //nolint:errorlint // it is an Errno, and this is a hot path
+		up.waiting = err == syscall.EAGAIN //nolint:errorlint // it is an Errno, and this is a hot path
 		return true
-	})
-	return err == nil && waiting
+	}
+	return up
 }

@@ -129,7 +129,7 @@ func (r *laneResponse) bodyless(head bool) bool {
 
 // appendHead writes the head of the answer as the client gets it.
 func (x *laneExchange) appendHead(b []byte) []byte {
-	r := &x.res
+	r := &x.c.res
 	b = appendStatus(b, r.status)
 	b = x.appendFields(b)
 	kind := "dispatcher"
@@ -162,7 +162,7 @@ func (x *laneExchange) appendHead(b []byte) []byte {
 
 // appendInformation writes a head that comes before the answer, such as early hints.
 func (x *laneExchange) appendInformation(b []byte) []byte {
-	return append(x.appendFields(appendStatus(b, x.res.status)), "\r\n"...)
+	return append(x.appendFields(appendStatus(b, x.c.res.status)), "\r\n"...)
 }
 
 func appendStatus(b []byte, status int) []byte {
@@ -179,7 +179,7 @@ func appendStatus(b []byte, status int) []byte {
 
 // appendFields writes the headers that cross.
 func (x *laneExchange) appendFields(b []byte) []byte {
-	r := &x.res
+	r := &x.c.res
 	allowed := len(x.c.req.origin) > 0 && x.rt.originAllowed(string(x.c.req.origin))
 fields:
 	for _, f := range r.fields {

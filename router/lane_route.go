@@ -23,9 +23,9 @@ type laneRoute struct {
 	place *lanePlace
 }
 
-// route finds the place of a plain request. What it does not find, or what needs more than a place, is not the lane's.
-func (l *Lane) route(q *laneRequest) (laneRoute, bool) {
-	rt := l.rt
+// route finds the place of the request. What it does not find, or what needs more than a place, is not the lane's.
+func (c *laneConn) route() (laneRoute, bool) {
+	rt, q := c.lane.rt, &c.req
 	kind, label := rt.domains.match(string(q.host))
 	r := laneRoute{kind: kind, name: label}
 	var place deployment.Place
@@ -40,7 +40,7 @@ func (l *Lane) route(q *laneRequest) (laneRoute, bool) {
 			return r, false
 		}
 		r.name = id
-		place = deployment.Place{Target: deployment.TargetOf(p.Endpoint), Endpoint: p.Endpoint}
+		place.Endpoint = p.Endpoint // it says itself what it is
 	case appSite:
 		a, err := rt.lookup.App(context.Background(), label)
 		if err != nil || a.Gated() || a.Rollout != nil || a.Audience != "" || q.own {
@@ -50,7 +50,10 @@ func (l *Lane) route(q *laneRequest) (laneRoute, bool) {
 	default:
 		return r, false
 	}
-	r.place = rt.places.get(rt, place)
+	if c.place == nil || c.last != place {
+		c.last, c.place = place, rt.places.get(rt, place)
+	}
+	r.place = c.place
 	return r, r.place != nil
 }
 
@@ -77,6 +80,9 @@ func (s *places) get(rt *Router, p deployment.Place) *lanePlace {
 }
 
 func parsePlace(rt *Router, p deployment.Place) *lanePlace {
+	if p.Target == "" {
+		p.Target = deployment.TargetOf(p.Endpoint)
+	}
 	if p.Target == deployment.TargetCloudflare || rt.endpoints.Check(p) != nil {
 		return nil
 	}
