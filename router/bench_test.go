@@ -237,7 +237,9 @@ func serveFull(ln net.Listener, upstream string) error {
 	return serveRouterOn(ln, upstream, manyApps, true)
 }
 
-func serveFew(ln net.Listener, upstream string) error { return serveRouterOn(ln, upstream, fewApps, true) }
+func serveFew(ln net.Listener, upstream string) error {
+	return serveRouterOn(ln, upstream, fewApps, true)
+}
 
 func serveSlow(ln net.Listener, upstream string) error { return serveRouterOn(ln, upstream, 0, false) }
 
