@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,7 +83,7 @@ func TestDeploymentsAreSetAndRead(t *testing.T) {
 	}
 	same("GET after refusals", f.call(t, "GET", path, ""), 200, want)
 
-	if a := f.call(t, "DELETE", path, "", header("If-Match", `"2"`)); a.StatusCode != 204 {
+	if a := f.call(t, "DELETE", path, "", header("If-Match", `"2"`)); a.StatusCode != http.StatusNoContent {
 		t.Errorf("DELETE: %d %s", a.StatusCode, a.body)
 	}
 	f.call(t, "GET", path, "").wantProblem(t, 404, "not-found")

@@ -10,7 +10,7 @@ import (
 // TestCookiesAreScoped: a cookie of an app reaches that app's host, and not the ones beside and above it.
 func TestCookiesAreScoped(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(w http.ResponseWriter, r *http.Request) {
+	w := newWorld(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Set-Cookie"] = []string{
 			"plain=1; Path=/; HttpOnly", "parent=1; Domain=localhost; Path=/", "own=1;DOMAIN=.shop.localhost;Secure", "bare=1; domain",
 			"spaced=1; Path=/;  domain = localhost ; SameSite=Lax", "text=domain; Path=/x", "__vibesdk_owner=stolen", " __vibesdk_visitor=1; Path=/",

@@ -65,7 +65,7 @@ func (rt *Router) tokenUser(token, app string) string {
 
 // ownerCookie makes the token of a query a cookie of the app's host.
 func ownerCookie(token string, secure bool) string {
-	return (&http.Cookie{
+	return (&http.Cookie{ //nolint:gosec // G124: Secure as the scheme is
 		Name: ownerToken, Value: token, Path: "/", MaxAge: ownerTokenSeconds, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure,
 	}).String()
 }

@@ -231,7 +231,8 @@ func (x *laneExchange) fail(err error) verdict {
 		return hangUp
 	}
 	c, text := x.c, appErrorText
-	b := append(c.out[:0], "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"+
+	b := c.out[:0]
+	b = append(b, "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"+
 		"Cache-Control: no-store\r\nDate: "...)
 	b = time.Now().UTC().AppendFormat(b, http.TimeFormat)
 	b = append(b, "\r\n"...)

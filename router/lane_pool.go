@@ -147,7 +147,7 @@ func newUpstreamConn(conn net.Conn, key upstreamKey) *upstreamConn {
 	up.look = func(fd uintptr) bool {
 		var one [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		up.waiting = err == syscall.EAGAIN //nolint:errorlint // it is an Errno, and this is a hot path
+		up.waiting = err == syscall.EAGAIN
 		return true
 	}
 	return up

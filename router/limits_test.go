@@ -42,7 +42,7 @@ func TestBodiesAreBounded(t *testing.T) {
 func TestOneAppCannotTakeAllConnections(t *testing.T) {
 	t.Parallel()
 	started, finish := make(chan struct{}), make(chan struct{})
-	w := newWorld(t, func(w http.ResponseWriter, r *http.Request) {
+	w := newWorld(t, func(_ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			started <- struct{}{}
 			<-finish

@@ -23,7 +23,7 @@ func placeFor(a deployment.App, r *http.Request) (place deployment.Place, visito
 	if a.Rollout == nil {
 		return a.Place, ""
 	}
-	id := ""
+	var id string
 	if cookie, err := r.Cookie(visitorCookie); err == nil && validVisitor(cookie.Value) {
 		id = cookie.Value
 	} else {
@@ -72,7 +72,7 @@ func isNavigation(r *http.Request) bool {
 }
 
 func newVisitorCookie(id string, secure bool) string {
-	return (&http.Cookie{
+	return (&http.Cookie{ //nolint:gosec // G124: Secure as the scheme is
 		Name: visitorCookie, Value: id, Path: "/", MaxAge: visitorSeconds, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure,
 	}).String()
 }

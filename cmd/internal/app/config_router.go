@@ -27,7 +27,8 @@ type RouterConfig struct {
 	OwnerKey string
 	// MaxBody bounds a request's body, in MiB. ROUTER_MAX_BODY. Defaults to 100.
 	MaxBody int
-	// MaxPerApp bounds the requests under way for one app or sandbox. ROUTER_MAX_PER_APP. Defaults to 1000.
+	// MaxPerApp bounds the requests under way for one app or sandbox. ROUTER_MAX_PER_APP. Defaults to 1000, at least 10: a page opens
+	// several at once.
 	MaxPerApp int
 }
 
@@ -37,7 +38,7 @@ func (r *reader) router() RouterConfig {
 		Origins:   list(r.text("ROUTER_ORIGINS", "")),
 		OwnerKey:  r.secretFile("OWNER_TOKEN_KEY_FILE"),
 		MaxBody:   r.number("ROUTER_MAX_BODY", 100, 1, 10240),
-		MaxPerApp: r.number("ROUTER_MAX_PER_APP", 1000, 1, 1_000_000),
+		MaxPerApp: r.number("ROUTER_MAX_PER_APP", 1000, 10, 1_000_000),
 	}
 	var err error
 	if c.Endpoints, err = deployment.NewEndpoints(list(r.text("APP_ENDPOINT_HOSTS", ""))); err != nil {

@@ -19,7 +19,7 @@ func (d *Driver) PutApp(ctx context.Context, a deployment.App, w deployment.Writ
 	if a.Rollout != nil {
 		second = *a.Rollout
 	}
-	err := d.change(ctx, a.Name, w, func(tx *sql.Tx, stored, next int64) error {
+	err := d.change(ctx, a.Name, w, func(tx *sql.Tx, _, next int64) error {
 		a.Version = next
 		_, err := tx.ExecContext(ctx, d.sql.putApp, a.Name, string(a.Target), a.Endpoint, a.Audience, string(a.Visibility), a.Owner, a.SandboxID,
 			string(second.Target), second.Endpoint, second.Audience, second.Weight, a.Version, updated)
