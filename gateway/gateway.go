@@ -58,6 +58,8 @@ type Options struct {
 	PreviewURL func(sandboxID, token string) string
 	// Runner is about the routes that VibeSDK's remote sandbox service has.
 	Runner RunnerOptions
+	// Deployments are the routes of apps. Nil means that there are none.
+	Deployments Deployments
 	// Callers are who may call. Nil means whoever is on this machine.
 	Callers *auth.Callers
 	// APIKey, when not empty, is the one key that may do everything, in place of Callers.

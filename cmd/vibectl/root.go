@@ -30,7 +30,7 @@ func newRoot(in io.Reader, out io.Writer) *cobra.Command {
 	c := &cli{in: in, out: out}
 	root := &cobra.Command{
 		Use:           "vibectl",
-		Short:         "Sandboxes, agent sessions, rate limits, schedules and dead letters from a terminal",
+		Short:         "Sandboxes, agent sessions, rate limits, deployments, schedules and dead letters from a terminal",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,7 +52,7 @@ func newRoot(in io.Reader, out io.Writer) *cobra.Command {
 		c.runCommand(), c.listCommand(), c.getCommand(), c.logsCommand(), c.stopCommand(),
 		c.openCommand(), c.filesCommand(), c.readCommand(), c.writeCommand(), c.removeCommand(), c.execCommand(), c.errorsCommand(),
 	)
-	root.AddCommand(sandbox, c.sessionCommand(), c.limitCommand(), c.schedulesCommand(), c.keyCommand(), c.openAPICommand(), c.dlqCommand(), c.doctorCommand())
+	root.AddCommand(sandbox, c.sessionCommand(), c.limitCommand(), c.deploymentCommand(), c.schedulesCommand(), c.keyCommand(), c.openAPICommand(), c.dlqCommand(), c.doctorCommand())
 	return root
 }
 

@@ -62,7 +62,11 @@ func Start(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *Ap
 		if a.doors, err = openDoors(c, a.provider, roles, ln.Addr()); err != nil {
 			return nil, err
 		}
-		a.server = httpserver.New(httpserver.Limit(ln, c.MaxConnections), a.doors, log)
+		ln = httpserver.Limit(ln, c.MaxConnections)
+		if a.doors.router != nil {
+			ln = a.doors.router.Lane(ln)
+		}
+		a.server = httpserver.New(ln, a.doors, log)
 		a.server.OnStop(a.doors.drain)
 	}
 	a.run(ctx, parts)

@@ -70,6 +70,8 @@ type Config struct {
 	// DeadLetter is about messages that were given up. See config_deadletter.go.
 	DeadLetter DeadLetterConfig
 
+	// Router is about the hosts of previews and apps. See config_router.go.
+	Router RouterConfig
 	// Runner is about the routes that VibeSDK calls as its remote sandbox service. See config_runner.go.
 	Runner RunnerConfig
 	// Agent is about the clients of agents. See config_agent.go.
@@ -138,6 +140,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		StartTimeout:   r.duration("SANDBOX_START_TIMEOUT", 2*time.Minute, time.Second, time.Hour),
 		Builds:         r.number("SANDBOX_BUILDS", 2, 1, 64),
 		Session:        r.session(b.session),
+		Router:         r.router(),
 		Runner:         r.runner(),
 		Limit:          r.limits(b.limit),
 		Agent:          r.agent(),

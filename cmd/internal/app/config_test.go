@@ -39,6 +39,7 @@ func TestConfigDefaults(t *testing.T) {
 		},
 		Telemetry:  app.TelemetryConfig{SampleRatio: 1, StallExit: 10 * time.Minute},
 		DeadLetter: app.DeadLetterConfig{AlarmAge: time.Hour, AlarmCount: 100},
+		Router:     app.RouterConfig{Scheme: "auto", MaxBody: 100, MaxPerApp: 1000},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -56,7 +57,9 @@ func TestConfigReportsAllFaultsByName(t *testing.T) {
 		"API_KEY_FILE": short, "SANDBOX_TTL": "soon", "SANDBOX_BUILDS": "0", "DRAIN_TIMEOUT": "1h", "LOG_LEVEL": "loud",
 		"LOG_FORMAT": "xml", "SANDBOX_PASS_ENV": "NOT_SET", "SESSION_BACKEND": "mongo", "SESSION_DATABASE_URL": "mysql://user:hunter2@db",
 		"SESSION_TTL": "30s", "BRIDGE_URL": "bridge", "BRIDGE_KEY_FILE": short, "AGENT_HOST_URL": "https://user:hunter2@host",
-		"AGENT_HOST_KEY_FILE": short, "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "OTEL_TRACES_SAMPLER_ARG": "NaN",
+		"AGENT_HOST_KEY_FILE": short, "ROUTER_SCHEME": "ftp", "ROUTER_ORIGINS": "https://ok.test, build.example.com", "APP_ENDPOINT_HOSTS": "*.*",
+		"APP_ENDPOINT_NETWORKS": "10.0.0.1", "OWNER_TOKEN_KEY_FILE": short, "ROUTER_MAX_BODY": "0", "ROUTER_MAX_PER_APP": "many",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "OTEL_TRACES_SAMPLER_ARG": "NaN",
 		"STALL_EXIT": "-1s", "SOURCES_URL": "gs://user:hunter2@bucket",
 	}
 	_, err := app.ReadConfig(environment(vars))

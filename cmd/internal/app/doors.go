@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"slices"
@@ -20,14 +19,9 @@ type doors struct {
 func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, err error) {
 	d = &doors{}
 	if slices.Contains(roles, RoleRouter) {
-		d.router, err = router.New(router.Options{
-			Domain: c.AppDomain, PreviewDomain: c.PreviewDomain, Lookup: p.routes, Activity: p.records,
-			DevOrigins: c.AppDomain == "localhost", Logger: p.log,
-		})
-		if err != nil {
+		if d.router, err = openRouter(c, p, addr); err != nil {
 			return nil, err
 		}
-		p.onClose("router", func(context.Context) error { return d.router.Close() })
 	}
 	if slices.Contains(roles, RoleGateway) {
 		callers, err := c.Auth.callers(p.log)
@@ -44,6 +38,7 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 				TemplatesURL: c.Runner.TemplatesURL, Wait: c.Runner.Wait, Apps: p.routes, AppURL: appURL(c.AppDomain, addr),
 			},
 			Callers: callers, Origins: c.Auth.Origins,
+			Deployments: p.routes,
 			Agents: gateway.AgentOptions{
 				Classes: c.Agent.Classes, Main: c.Agent.Main, Origins: c.Agent.Origins,
 				MaxSockets: c.Agent.MaxSockets, MaxSessionSockets: c.Agent.MaxSessionSockets,
@@ -78,8 +73,8 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.router.ServeHTTP(w, r)
 	case d.gateway != nil:
 		d.calls.ServeHTTP(w, r)
-	default:
-		http.Error(w, "Not found", http.StatusNotFound)
+	default: // it says what a host that is nobody's gets
+		d.router.ServeHTTP(w, r)
 	}
 }
 

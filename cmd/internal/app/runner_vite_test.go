@@ -86,11 +86,11 @@ func findings(answer object, check string) []string {
 func TestRunnerContractOnARealProject(t *testing.T) {
 	t.Parallel()
 	c := config(t)
-	c.APIKey = "0123456789abcdef0123456789abcdef"
+	c.Auth.Key = "0123456789abcdef0123456789abcdef"
 	c.Runner.Wait = 2 * time.Minute // of packages from the network
 	npmEnvironment(t, c.SandboxEnv)
 	w := start(t, c)
-	vibe := &remote{w, c.APIKey}
+	vibe := &remote{w, c.Auth.Key}
 	if refused := (&remote{w, "wrong"}).request(t, "GET", "/instances", nil); refused["success"] != false || !strings.Contains(refused["error"].(string), "API key") {
 		t.Errorf("a wrong key: %v", refused)
 	}
