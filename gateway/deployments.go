@@ -34,9 +34,9 @@ type DeploymentHistory struct {
 type deploymentRequest struct {
 	deployment.Place
 
-	Visibility deployment.Visibility `json:"visibility"`
-	Owner      string                `json:"owner"`
-	Rollout    *deployment.Rollout   `json:"rollout"`
+	Visibility deployment.Visibility `json:"visibility,omitempty"`
+	Owner      string                `json:"owner,omitempty"`
+	Rollout    *deployment.Rollout   `json:"rollout,omitempty"`
 }
 
 // maxDeploymentBody bounds the description of an app.

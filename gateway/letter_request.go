@@ -15,21 +15,21 @@ import (
 
 // letterRequest is the body of a replay or a purge: which letters, and how.
 type letterRequest struct {
-	IDs          []string             `json:"ids"`
-	States       []events.LetterState `json:"states"`
-	Topic        string               `json:"topic"`
-	Subscription string               `json:"subscription"`
-	Type         string               `json:"type"`
-	Key          string               `json:"key"`
-	MessageID    string               `json:"messageId"`
-	Reason       string               `json:"reason"`
-	From         time.Time            `json:"from"`
-	Until        time.Time            `json:"until"`
+	IDs          []string             `json:"ids,omitempty"`
+	States       []events.LetterState `json:"states,omitempty"`
+	Topic        string               `json:"topic,omitempty"`
+	Subscription string               `json:"subscription,omitempty"`
+	Type         string               `json:"type,omitempty"`
+	Key          string               `json:"key,omitempty"`
+	MessageID    string               `json:"messageId,omitempty"`
+	Reason       string               `json:"reason,omitempty"`
+	From         time.Time            `json:"from,omitzero"`
+	Until        time.Time            `json:"until,omitzero"`
 	// Limit is the most letters of a replay; 0 is all.
-	Limit  int  `json:"limit"`
-	DryRun bool `json:"dryRun"`
+	Limit  int  `json:"limit,omitempty"`
+	DryRun bool `json:"dryRun,omitempty"`
 	// Rate is how many letters a second are replayed at most; 0 is as fast as the bus takes them.
-	Rate float64 `json:"rate"`
+	Rate float64 `json:"rate,omitempty"`
 }
 
 func (b letterRequest) query() (events.LetterQuery, error) {

@@ -135,10 +135,10 @@ func writeExactly(w http.ResponseWriter, v any) {
 
 // letterEdit is the body of PATCH.
 type letterEdit struct {
-	Data       json.RawMessage `json:"data"`
-	DataBase64 *string         `json:"dataBase64"`
-	MessageID  string          `json:"messageId"`
-	Version    int64           `json:"version"`
+	Data       json.RawMessage `json:"data,omitempty"`
+	DataBase64 *string         `json:"dataBase64,omitempty"`
+	MessageID  string          `json:"messageId,omitempty"`
+	Version    int64           `json:"version,omitempty"`
 }
 
 func (g *Gateway) editLetter(w http.ResponseWriter, r *http.Request) error {

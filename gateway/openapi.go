@@ -150,6 +150,9 @@ func (d *describer) answers(row *route) map[string]any {
 		}
 		out[strconv.Itoa(status)] = answer
 	}
+	if row.others {
+		out["default"] = map[string]any{"description": "Whatever the server behind this one answers."}
+	}
 	for _, status := range row.failures() {
 		out[strconv.Itoa(status)] = d.failure(row.form, status)
 	}
@@ -162,11 +165,11 @@ func (rt *route) failures() []int {
 	for _, status := range rt.fails {
 		statuses[status] = true
 	}
+	statuses[http.StatusBadRequest], statuses[http.StatusForbidden], statuses[http.StatusTooManyRequests] = true, true, true
 	if rt.scope != ownAuth {
-		statuses[http.StatusBadRequest], statuses[http.StatusMisdirectedRequest] = true, true
-		statuses[http.StatusForbidden], statuses[http.StatusTooManyRequests] = true, true
+		statuses[http.StatusMisdirectedRequest] = true
 	}
-	if rt.scope != ownAuth && rt.scope != anyone {
+	if rt.scope != anyone {
 		statuses[http.StatusUnauthorized] = true
 	}
 	if rt.timeout >= 0 {
@@ -180,7 +183,7 @@ func (rt *route) failures() []int {
 
 // failure refers to the answer of a status in a form, which is described once.
 func (d *describer) failure(form errorForm, status int) any {
-	name := []string{"Problem", "Google", "Runner", "Plain"}[form] + strconv.Itoa(status)
+	name := []string{"Problem", "Google", "Runner", "Plain", "VibeSDK"}[form] + strconv.Itoa(status)
 	if d.responses[name] == nil {
 		c := content{media: []media{{"application/problem+json", Problem{}}}}
 		switch {

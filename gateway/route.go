@@ -58,6 +58,8 @@ type spec struct {
 	// fails are statuses of errors besides those that any row has.
 	fails []int
 	form  errorForm
+	// others is set for calls that another server may answer, with any status and body.
+	others bool
 	// timeout bounds the handler. 0 is defaultTimeout, negative no bound.
 	timeout time.Duration
 }

@@ -79,13 +79,14 @@ func (g *Gateway) agentRoutes() []route {
 			return nil
 		}, "Connect a client of an agent", spec{
 			about: "A WebSocket that speaks the protocol of the agents npm package. Browsers send the key as ?token=. A client that is " +
-				"not admitted is accepted and closed with code 1008: clients try a refused upgrade for ever.",
+				"not admitted is accepted and closed with code 1008: clients try a refused upgrade for ever. What is no WebSocket goes to the " +
+				"agent host, whatever its method and path.",
 			params: []param{
 				query("_pk", "The id of the connection, kept when it is made again.", schema{"type": "string", "maxLength": agentMaxKey}),
 				query("token", "The API key, for browsers.", ""),
 			},
 			out:   map[int]content{http.StatusSwitchingProtocols: none},
-			fails: also(notFound, http.StatusUpgradeRequired), form: plainForm, timeout: endless, maxBody: AgentMaxMessage,
+			fails: also(notFound, http.StatusUpgradeRequired), form: plainForm, timeout: endless, maxBody: AgentMaxMessage, others: true,
 		}},
 	}
 }

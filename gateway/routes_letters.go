@@ -57,5 +57,5 @@ type deadLetterPurge struct {
 
 // letterNote is the body of park.
 type letterNote struct {
-	Note string `json:"note"`
+	Note string `json:"note,omitempty"`
 }

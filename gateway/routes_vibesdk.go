@@ -18,10 +18,10 @@ func (g *Gateway) vibeSDKRoutes() []route {
 	return []route{
 		row("POST", "/api/ws-ticket", g.issueTicket, "Get a ticket for one connection to an agent", spec{
 			about: "The ticket is good for 15 seconds, once, on any gateway.", params: []param{authorization},
-			in: jsonOf(vibeSDKTicketRequest{}), maxBody: maxTicketBody, out: ok(vibeSDKAnswer[vibeSDKTicket]{}), fails: []int{403, 404, 503},
+			in: jsonOf(vibeSDKTicketRequest{}), maxBody: maxTicketBody, out: ok(vibeSDKTicketAnswer{}), fails: []int{403, 404, 503},
 		}),
 		row("GET", "/api/agent/{agentId}/connect", g.findVibeSDK, "Tell where to connect to an agent", spec{
-			params: []param{authorization}, out: ok(vibeSDKAnswer[vibeSDKConnection]{}), fails: []int{403, 404, 503},
+			params: []param{authorization}, out: ok(vibeSDKConnectionAnswer{}), fails: []int{403, 404, 503},
 		}),
 		row("GET", "/api/agent/{agentId}/ws", g.connectVibeSDK, "Connect a client of VibeSDK", spec{
 			about: "A WebSocket that speaks as VibeSDK's agents do. A ticket that is not good is refused even with a good token beside it.",
@@ -56,11 +56,17 @@ type vibeSDKConnection struct {
 	AgentID      string `json:"agentId"`
 }
 
-// vibeSDKAnswer is an answer in VibeSDK's form.
-type vibeSDKAnswer[T any] struct {
-	Success bool `json:"success"`
-	Data    T    `json:"data"`
-}
+// The answers in VibeSDK's form.
+type (
+	vibeSDKTicketAnswer struct {
+		Success bool          `json:"success"`
+		Data    vibeSDKTicket `json:"data"`
+	}
+	vibeSDKConnectionAnswer struct {
+		Success bool              `json:"success"`
+		Data    vibeSDKConnection `json:"data"`
+	}
+)
 
 // vibeSDKFailure is an error in VibeSDK's form.
 type vibeSDKFailure struct {

@@ -157,7 +157,7 @@ func (g *Gateway) issueTicket(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, vibeSDKAnswer[vibeSDKTicket]{true, vibeSDKTicket{ticket, int(ticketTTL / time.Second), expires.UTC().Format(isoMillis)}})
+	writeJSON(w, http.StatusOK, vibeSDKTicketAnswer{true, vibeSDKTicket{ticket, int(ticketTTL / time.Second), expires.UTC().Format(isoMillis)}})
 	return nil
 }
 
@@ -179,7 +179,7 @@ func (g *Gateway) findVibeSDK(w http.ResponseWriter, r *http.Request) error {
 	if r.TLS != nil || strings.HasPrefix(r.Header.Get("X-Forwarded-Proto"), "https") {
 		scheme = "wss"
 	}
-	writeJSON(w, http.StatusOK, vibeSDKAnswer[vibeSDKConnection]{true, vibeSDKConnection{
+	writeJSON(w, http.StatusOK, vibeSDKConnectionAnswer{true, vibeSDKConnection{
 		scheme + "://" + r.Host + strings.TrimSuffix(r.URL.EscapedPath(), "connect") + "ws", id,
 	}})
 	return nil

@@ -202,7 +202,7 @@ func TestVibeSDKRefusals(t *testing.T) {
 
 		{"no JSON", "POST", "/api/ws-ticket", "{", user, 400, vibeRefusal("Invalid JSON body")},
 		{"nothing", "POST", "/api/ws-ticket", "", user, 400, vibeRefusal("Invalid JSON body")},
-		{"too much", "POST", "/api/ws-ticket", `{"x":"` + strings.Repeat("x", 5<<10) + `"}`, user, 400, vibeRefusal("Invalid JSON body")},
+		{"too much", "POST", "/api/ws-ticket", `{"x":"` + strings.Repeat("x", 5<<10) + `"}`, user, 413, vibeRefusal("the body is larger than 4096 bytes")},
 		{"no object", "POST", "/api/ws-ticket", "null", user, 400, vibeRefusal("Invalid resourceType")},
 		{"no type", "POST", "/api/ws-ticket", `{"resourceId":"mine"}`, user, 400, vibeRefusal("Invalid resourceType")},
 		{"another type", "POST", "/api/ws-ticket", `{"resourceType":"space","resourceId":"mine"}`, user, 400, vibeRefusal("Invalid resourceType")},
