@@ -87,7 +87,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			p.Out.Host = r.Host
 		},
 		FlushInterval: -1,
-		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { http.Error(w, "upstream connect error", http.StatusBadGateway) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
+			http.Error(w, "upstream connect error", http.StatusBadGateway)
+		},
 	}
 	proxy.ServeHTTP(w, r)
 }

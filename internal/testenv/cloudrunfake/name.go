@@ -24,9 +24,13 @@ func invalid(format string, args ...any) error {
 	return status.Errorf(codes.InvalidArgument, format, args...)
 }
 
-func notFound(name string) error { return status.Errorf(codes.NotFound, "Resource '%s' was not found", name) }
+func notFound(name string) error {
+	return status.Errorf(codes.NotFound, "Resource '%s' was not found", name)
+}
 
-func exists(name string) error { return status.Errorf(codes.AlreadyExists, "Resource '%s' already exists.", name) }
+func exists(name string) error {
+	return status.Errorf(codes.AlreadyExists, "Resource '%s' already exists.", name)
+}
 
 func isExists(err error) bool { return status.Code(err) == codes.AlreadyExists }
 

@@ -9,48 +9,38 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/driver"
-	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/gcerrors"
 )
 
-// Storage is a bucket in a folder that answers signed addresses over HTTP as Cloud Storage does: GET with ranges, PUT, also one
+// Storage is a bucket that answers signed addresses over HTTP as Cloud Storage does: GET with ranges, PUT, also one
 // that must not replace anything (x-goog-if-generation-match: 0), and DELETE.
 //
 // Unlike there, that header need not be a part of what is signed.
 type Storage struct {
 	*blob.Bucket
-	dir    string
 	server *http.Server
 	base   string
 	secret []byte
 }
 
-// NewStorage opens the bucket in dir and its door on a free port of the loopback interface.
+// NewStorage makes an empty bucket, whose contents are files in dir, and opens its door on a free port of the loopback interface.
 func NewStorage(dir string) (*Storage, error) {
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	st := &Storage{dir: dir, base: "http://" + listener.Addr().String() + "/bucket/", secret: make([]byte, 32)}
+	st := &Storage{base: "http://" + listener.Addr().String() + "/bucket/", secret: make([]byte, 32)}
 	rand.Read(st.secret)
-	st.Bucket, err = fileblob.OpenBucket(dir, &fileblob.Options{
-		CreateDir: true, DirFileMode: 0o700, NoTempDir: true, Metadata: fileblob.MetadataDontWrite, URLSigner: signer{st},
-	})
-	if err != nil {
-		return nil, errors.Join(err, listener.Close())
-	}
+	st.Bucket = blob.NewBucket(&bucket{dir: dir, address: st.sign, objects: map[string]object{}})
 	st.server = &http.Server{Handler: st, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = st.server.Serve(listener) }() // ends with Close
 	return st, nil
@@ -59,24 +49,17 @@ func NewStorage(dir string) (*Storage, error) {
 // Close ends the door and the bucket.
 func (st *Storage) Close() error { return errors.Join(st.server.Close(), st.Bucket.Close()) }
 
-// signer makes the addresses.
-type signer struct{ st *Storage }
-
-// URLFromKey implements fileblob.URLSigner.
-func (s signer) URLFromKey(_ context.Context, key string, opts *driver.SignedURLOptions) (*url.URL, error) {
-	u, err := url.Parse(s.st.base + (&url.URL{Path: key}).EscapedPath())
-	if err != nil {
-		return nil, err
-	}
+// sign makes an address for one method on one object.
+func (st *Storage) sign(key string, opts *driver.SignedURLOptions) string {
 	expires := strconv.FormatInt(time.Now().Add(opts.Expiry).Unix(), 10)
-	u.RawQuery = url.Values{"X-Expires": {expires}, "X-Method": {opts.Method}, "X-Signature": {s.mac(key, opts.Method, expires)}}.Encode()
-	return u, nil
+	query := url.Values{"X-Expires": {expires}, "X-Method": {opts.Method}, "X-Signature": {st.mac(key, opts.Method, expires)}}
+	return st.base + (&url.URL{Path: key}).EscapedPath() + "?" + query.Encode()
 }
 
-// KeyFromURL implements fileblob.URLSigner.
-func (s signer) KeyFromURL(_ context.Context, u *url.URL) (string, error) {
-	key, q := strings.TrimPrefix(u.Path, "/bucket/"), u.Query()
-	if !hmac.Equal([]byte(q.Get("X-Signature")), []byte(s.mac(key, q.Get("X-Method"), q.Get("X-Expires")))) {
+// check returns the object that a signed address names.
+func (st *Storage) check(r *http.Request) (string, error) {
+	key, q := strings.TrimPrefix(r.URL.Path, "/bucket/"), r.URL.Query()
+	if !hmac.Equal([]byte(q.Get("X-Signature")), []byte(st.mac(key, r.Method, q.Get("X-Expires")))) {
 		return "", errors.New("SignatureDoesNotMatch")
 	}
 	if at, err := strconv.ParseInt(q.Get("X-Expires"), 10, 64); err != nil || time.Now().Unix() > at {
@@ -85,17 +68,17 @@ func (s signer) KeyFromURL(_ context.Context, u *url.URL) (string, error) {
 	return key, nil
 }
 
-func (s signer) mac(key, method, expires string) string {
-	h := hmac.New(sha256.New, s.st.secret)
+func (st *Storage) mac(key, method, expires string) string {
+	h := hmac.New(sha256.New, st.secret)
 	fmt.Fprintf(h, "%q %q %q", method, key, expires)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
 // ServeHTTP implements http.Handler.
 func (st *Storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	key, err := signer{st}.KeyFromURL(r.Context(), r.URL)
-	if err != nil || r.URL.Query().Get("X-Method") != r.Method {
-		http.Error(w, "AccessDenied", http.StatusForbidden)
+	key, err := st.check(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusForbidden)
 		return
 	}
 	switch r.Method {
@@ -112,7 +95,7 @@ func (st *Storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 	case gcerrors.Code(err) == gcerrors.NotFound:
 		http.Error(w, "NoSuchKey", http.StatusNotFound)
-	case errors.Is(err, errExists):
+	case gcerrors.Code(err) == gcerrors.FailedPrecondition:
 		http.Error(w, "PreconditionFailed", http.StatusPreconditionFailed)
 	default:
 		http.Error(w, "InternalError", http.StatusInternalServerError)
@@ -130,23 +113,11 @@ func (st *Storage) get(w http.ResponseWriter, r *http.Request, key string) error
 	return nil
 }
 
-var errExists = errors.New("the object exists")
-
 func (st *Storage) put(r *http.Request, key string) error {
-	if r.Header.Get("X-Goog-If-Generation-Match") == "0" {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return err
-		}
-		created, err := st.Create(r.Context(), key, body)
-		if err == nil && !created {
-			return errExists
-		}
-		return err
-	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	object, err := st.NewWriter(ctx, key, &blob.WriterOptions{ContentType: "application/octet-stream"})
+	onlyNew := r.Header.Get("X-Goog-If-Generation-Match") == "0"
+	object, err := st.NewWriter(ctx, key, &blob.WriterOptions{ContentType: "application/octet-stream", IfNotExist: onlyNew})
 	if err != nil {
 		return err
 	}
@@ -156,19 +127,4 @@ func (st *Storage) put(r *http.Request, key string) error {
 		return err
 	}
 	return object.Close()
-}
-
-// Create stores an object unless there is one, and says whether it did. It is atomic, as on Cloud Storage; the bucket's own
-// IfNotExist looks first and writes then.
-func (st *Storage) Create(ctx context.Context, key string, body []byte) (bool, error) {
-	part := key + ".part-" + strings.ToLower(rand.Text())
-	if err := st.WriteAll(ctx, part, body, &blob.WriterOptions{ContentType: "application/octet-stream"}); err != nil {
-		return false, err
-	}
-	err := os.Link(filepath.Join(st.dir, filepath.FromSlash(part)), filepath.Join(st.dir, filepath.FromSlash(key)))
-	removed := st.Delete(ctx, part)
-	if errors.Is(err, fs.ErrExist) {
-		return false, removed
-	}
-	return err == nil, errors.Join(err, removed)
 }

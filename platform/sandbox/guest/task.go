@@ -120,7 +120,8 @@ func checkTask(t sandbox.GuestTask) error {
 			fault("spec.staticDir: %w", err)
 		}
 	}
-	if (len(t.Spec.Source.Files) > 0) == (t.Spec.Source.ArchiveURI != "") {
+	// What is restored from a snapshot needs no source.
+	if restored := t.SnapshotDigest != ""; !restored && (len(t.Spec.Source.Files) > 0) == (t.Spec.Source.ArchiveURI != "") {
 		fault("exactly one of spec.source.files and spec.source.archiveUri must be set")
 	}
 	for _, env := range []map[string]string{t.BaseEnv, t.Spec.Env} {
