@@ -80,6 +80,7 @@ type Server struct {
 	oldOps     []string
 	faults     []*fault
 	calls      []string
+	peak       int
 }
 
 // New starts a server on a free port of the loopback interface.

@@ -75,6 +75,7 @@ func (v servicesServer) CreateService(_ context.Context, req *runpb.CreateServic
 	made.Uri = made.front.url()
 	made.Urls = []string{made.Uri}
 	s.services[req.GetServiceId()] = made
+	s.peak = max(s.peak, len(s.services))
 	return s.deploy(made), nil
 }
 
@@ -154,6 +155,13 @@ func (s *Server) Services() []*runpb.Service {
 		all = append(all, proto.CloneOf(v.Service))
 	}
 	return newestFirst(all)
+}
+
+// PeakServices is the most services that there ever were at one time.
+func (s *Server) PeakServices() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.peak
 }
 
 // UpdateService implements runpb.ServicesServer: a new revision takes the place of the present one. The mask may name

@@ -11,9 +11,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"gocloud.dev/blob"
@@ -30,6 +32,9 @@ type Storage struct {
 	server *http.Server
 	base   string
 	secret []byte
+
+	mu     sync.Mutex
+	faults []*fault
 }
 
 // NewStorage makes an empty bucket, whose contents are files in dir, and opens its door on a free port of the loopback interface.
@@ -81,6 +86,51 @@ func (st *Storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return
 	}
+	f := st.strikes(r.Method, key)
+	if f != nil {
+		f.struck.Store(true)
+		if f.Kind != Before {
+			st.answer(httptest.NewRecorder(), r, key) // it has its effect
+		}
+		f.Then()
+		if f.Kind == Lost {
+			panic(http.ErrAbortHandler) // breaks the connection
+		}
+		http.Error(w, "injected", http.StatusServiceUnavailable)
+		return
+	}
+	st.answer(w, r, key)
+}
+
+// Inject lets a call of the door go wrong. The fault's method is `PUT build.json`, with the last part of the object's name; Lost
+// breaks the connection, Slow is not supported.
+func (st *Storage) Inject(f Fault) (struck func() bool) {
+	if f.Then == nil {
+		f.Then = func() {}
+	}
+	added := &fault{Fault: f}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.faults = append(st.faults, added)
+	return added.struck.Load
+}
+
+func (st *Storage) strikes(method, key string) *fault {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for _, f := range st.faults {
+		if f.Method != method+" "+lastPart(key) {
+			continue
+		}
+		if f.seen++; f.Nth == 0 || f.Nth == f.seen {
+			return f
+		}
+	}
+	return nil
+}
+
+func (st *Storage) answer(w http.ResponseWriter, r *http.Request, key string) {
+	var err error
 	switch r.Method {
 	case http.MethodGet:
 		err = st.get(w, r, key)

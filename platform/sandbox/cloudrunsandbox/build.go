@@ -38,8 +38,11 @@ func (d *Driver) Build(ctx context.Context, t sandbox.Task) error {
 	if !first {
 		// Somebody was here before and may have started an execution.
 		found, err := d.again(ctx, t, task)
-		if found || err != nil {
-			return errors.Join(err, d.undoIfBuried(ctx, t.Ref))
+		if err != nil {
+			return err
+		}
+		if found {
+			return d.undoIfBuried(ctx, t.Ref)
 		}
 	}
 	if err := d.execute(ctx, t, first); err != nil {
@@ -50,16 +53,21 @@ func (d *Driver) Build(ctx context.Context, t sandbox.Task) error {
 
 // again looks for what an earlier attempt started. When there is nothing it prepares for another attempt.
 func (d *Driver) again(ctx context.Context, t sandbox.Task, task sandbox.GuestTask) (found bool, err error) {
+	// First the sign that there may be more executions than are noted. What is noted stays.
+	known := runs{Unsure: true}
+	marked, err := d.create(ctx, key(t.Ref, buildRun), known)
+	if err == nil && !marked {
+		err = d.readIf(ctx, key(t.Ref, buildRun), &known)
+	}
+	if err != nil || len(known.Executions) > 0 {
+		return err == nil, err
+	}
 	names, err := d.findExecutions(ctx, t.Ref)
 	if err != nil {
 		return false, err
 	}
-	// From here on it is known that there may be more executions than are noted. Whoever noted his before notes less than this.
-	if err := d.write(ctx, key(t.Ref, buildRun), runs{names, true}); err != nil {
-		return false, err
-	}
 	if len(names) > 0 {
-		return true, nil
+		return true, d.write(ctx, key(t.Ref, buildRun), runs{names, true})
 	}
 	return false, d.write(ctx, key(t.Ref, buildTask), task) // with addresses that are good
 }

@@ -20,7 +20,7 @@ func (d *Driver) Inspect(ctx context.Context, ref sandbox.Ref) (sandbox.Status, 
 	if err != nil || len(found) == 0 {
 		return sandbox.Status{}, err
 	}
-	st, err := d.inspectBuild(ctx, ref, found)
+	st, err := d.inspectBuild(ctx, ref)
 	if err != nil || st.Build != sandbox.Done || !found[serveRun] {
 		return st, err
 	}
@@ -29,7 +29,7 @@ func (d *Driver) Inspect(ctx context.Context, ref sandbox.Ref) (sandbox.Status, 
 
 // inspectBuild says what is known about the build: the guest's last word, else how the execution stands that claimed the build,
 // else how those stand that may yet claim it.
-func (d *Driver) inspectBuild(ctx context.Context, ref sandbox.Ref, found objects) (sandbox.Status, error) {
+func (d *Driver) inspectBuild(ctx context.Context, ref sandbox.Ref) (sandbox.Status, error) {
 	if st, over, err := d.buildResult(ctx, ref); over || err != nil {
 		return st, err
 	}
@@ -46,7 +46,12 @@ func (d *Driver) inspectBuild(ctx context.Context, ref sandbox.Ref, found object
 		if err := d.readIf(ctx, key(ref, buildRun), &known); err != nil {
 			return sandbox.Status{}, err
 		}
-		names = known.Executions
+		if names = known.Executions; len(names) == 0 && known.Unsure {
+			var err error
+			if names, err = d.findExecutions(ctx, ref); err != nil {
+				return sandbox.Status{}, err
+			}
+		}
 	}
 	if len(names) == 0 {
 		// Nothing that is noted was triggered, or it is about to be.

@@ -54,17 +54,17 @@ func newCloud(t *testing.T, change ...func(*cloudrunfake.Options)) *cloud {
 	for _, c := range change {
 		c(&o)
 	}
+	storage, err := cloudrunfake.NewStorage(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, storage.Close()) })
 	server, err := cloudrunfake.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { must(t, server.Close()) })
 	must(t, server.Job("vibesdk-sandbox-job", image))
-	storage, err := cloudrunfake.NewStorage(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { must(t, storage.Close()) })
 	return &cloud{server, storage}
 }
 

@@ -134,6 +134,10 @@ func (b *builder) finish(ctx context.Context, err error) error {
 	if logErr := b.uploadLog(context.WithoutCancel(ctx)); logErr != nil {
 		b.log.system("the build log could not be uploaded: %s", sentence(logErr))
 	}
+	if _, app := errors.AsType[*BrokenError](err); err != nil && !app && b.task.Store.Status != "" {
+		// No fault of the app: without a last word the build counts as interrupted, and another generation may do better.
+		return err
+	}
 	saved := b.status.publish(context.WithoutCancel(ctx), func(s *sandbox.GuestStatus) {
 		s.Progress, s.SnapshotDigest = sandbox.Done, b.digest
 		if err != nil {

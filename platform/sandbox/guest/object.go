@@ -21,9 +21,10 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// transport is for addresses of objects. A connection that hangs must not hang the phase; bodies may take long.
+// transport is for addresses of objects. A connection that hangs must not hang the phase; bodies may take long, and the time for the
+// answer begins at their end.
 var transport = &http.Client{Transport: &http.Transport{
-	Proxy: http.ProxyFromEnvironment, ResponseHeaderTimeout: time.Minute, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 30 * time.Second,
+	Proxy: http.ProxyFromEnvironment, ResponseHeaderTimeout: 10 * time.Second, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 30 * time.Second,
 }}
 
 // storeError is an answer of a store that is not a success. It names no address, since a signed one is a secret.
@@ -237,7 +238,7 @@ func putObject(ctx context.Context, address string, body io.Reader, length int64
 // retry calls fn again while its error is a passing trouble, for a while.
 func retry(ctx context.Context, fn func() error) error {
 	wait := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(3*time.Second), backoff.WithMaxElapsedTime(20*time.Second))
+		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(3*time.Second), backoff.WithMaxElapsedTime(45*time.Second))
 	return backoff.Retry(func() error {
 		err := fn()
 		if _, permanent := errors.AsType[*backoff.PermanentError](err); permanent || err == nil || passing(err) {

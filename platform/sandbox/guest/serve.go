@@ -20,6 +20,8 @@ const (
 	defaultStartTimeout = time.Minute
 	// drainTimeout is how long requests may go on after the listener was closed.
 	drainTimeout = time.Second
+	// lastUpload bounds the upload of the log at the end: containers are killed 10 s after they are told to end.
+	lastUpload = 5 * time.Second
 )
 
 // app is what a preview shows.
@@ -58,8 +60,12 @@ func Serve(ctx context.Context, task sandbox.GuestTask, out io.Writer) error {
 		}
 		defer copied.Close()
 		out = io.MultiWriter(out, copied)
-		defer func() { _ = copied.upload(context.WithoutCancel(ctx)) }() // what it printed is then all that is lost
 		s.logCopy = copied
+		defer func() {
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastUpload)
+			defer cancel()
+			_ = copied.upload(last) // what it printed is then all that is lost
+		}()
 	}
 	s.log = newPhaseLog(out, task, serveRing)
 	s.errors = newErrorLog()
