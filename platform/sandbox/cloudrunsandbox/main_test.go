@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -114,11 +115,19 @@ func TestConformance(t *testing.T) {
 	for _, kind := range []cloudrunsandbox.Previews{cloudrunsandbox.Services, cloudrunsandbox.Instances} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
+			var clouds sync.Map // by test
+			of := func(o *cloudrunsandbox.Options) { o.Previews = kind }
 			sandboxtest.RunRuntime(t, func(t *testing.T) sandbox.RuntimeDriver {
-				return newCloud(t).driver(t, func(o *cloudrunsandbox.Options) { o.Previews = kind })
+				c := newCloud(t)
+				clouds.Store(t.Name(), c)
+				return c.driver(t, of)
 			}, sandboxtest.RuntimeFeatures{
 				Alive: alive, Daemons: runtime.GOOS == "linux",
 				Dev: "exec " + self, DevEnv: map[string]string{roleVar: "devserver"},
+				Second: func(t *testing.T) sandbox.RuntimeDriver {
+					c, _ := clouds.Load(t.Name())
+					return c.(*cloud).driver(t, of)
+				},
 			})
 		})
 	}
