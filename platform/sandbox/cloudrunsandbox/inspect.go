@@ -169,9 +169,12 @@ func (d *Driver) inspectServe(ctx context.Context, ref sandbox.Ref, found object
 	}
 	if found[serveReady] {
 		var answered ready
-		err := d.read(ctx, key(ref, serveReady), &answered)
+		if err := d.read(ctx, key(ref, serveReady), &answered); err != nil {
+			return sandbox.Status{}, err
+		}
+		d.renew(ctx, ref, present)
 		st.Serve, st.Endpoint = sandbox.Done, answered.Endpoint
-		return st, err
+		return st, nil
 	}
 	if present.uri == "" || present.state != runpb.Condition_CONDITION_SUCCEEDED || said.Progress != sandbox.Done {
 		return st, nil

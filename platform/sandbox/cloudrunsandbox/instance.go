@@ -42,6 +42,9 @@ func (s instances) create(ctx context.Context, p previewSpec) error {
 	})
 }
 
+// update does nothing: the API cannot change an instance, and one does not start again by itself.
+func (s instances) update(context.Context, preview, previewSpec) (bool, error) { return false, nil }
+
 func (s instances) get(ctx context.Context, name string) (preview, error) {
 	var found *runpb.Instance
 	err := s.d.call(ctx, s.d.reads, false, func(ctx context.Context) (err error) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
 
 	"vibesdk-gcp/platform/sandbox"
 )
@@ -54,6 +55,12 @@ type runs struct {
 	Executions []string `json:"executions,omitempty"`
 	// Unsure says that there may be others: an attempt to start one had no answer.
 	Unsure bool `json:"unsure,omitempty"`
+}
+
+// served is what is known about the creation of a preview.
+type served struct {
+	// SignedAt is when the addresses were signed that the preview has.
+	SignedAt time.Time `json:"signedAt"`
 }
 
 // ready is what is known about a preview that has answered.

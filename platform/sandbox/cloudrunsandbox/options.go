@@ -58,9 +58,9 @@ type Options struct {
 	Network, Subnetwork string
 	// StartTimeout is how long a development server may take to answer. Defaults to 60 s.
 	StartTimeout time.Duration
-	// URLLifetime is how long signed addresses of a preview are good: after that a new instance cannot start any more and
-	// the generation is replaced. Defaults to 12 h, which is what a signature of a service account without a key file is
-	// good for. At most 7 days.
+	// URLLifetime is how long signed addresses of a preview are good. Those of a static one are renewed at half of it; a
+	// development server that loses its instance later than this is replaced by a new generation. Defaults to 12 h, which is
+	// what a signature of a service account without a key file is good for. At most 7 days.
 	URLLifetime time.Duration
 	// ReadsPerSecond and WritesPerSecond bound the calls of Cloud Run by this process. Default to 20 and 2: the quotas
 	// are a few thousand and a few hundred a minute, for all processes together.
@@ -75,6 +75,8 @@ type Options struct {
 	ListenHost string
 	// HTTPClient asks previews how they are. Defaults to one without a time limit of its own.
 	HTTPClient *http.Client
+	// Now is the clock by which addresses get old. Defaults to time.Now.
+	Now func() time.Time
 	// Meter makes the instruments. Defaults to otel's global provider.
 	Meter metric.Meter
 	// Logger defaults to slog.Default.
@@ -127,6 +129,9 @@ func (o *Options) complete() error {
 	}
 	if o.HTTPClient == nil {
 		o.HTTPClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.Meter == nil {
 		o.Meter = otel.Meter("vibesdk-gcp/platform/sandbox/cloudrunsandbox")

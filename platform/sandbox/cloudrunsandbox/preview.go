@@ -14,6 +14,9 @@ import (
 type previews interface {
 	// create asks for a preview. It is harmless twice: errTaken when the name is taken.
 	create(ctx context.Context, p previewSpec) error
+	// update gives one another container, if it is still the one that was seen: errChanged otherwise. Where previews cannot be
+	// changed it does nothing and says so.
+	update(ctx context.Context, seen preview, p previewSpec) (done bool, err error)
 	// get looks at one; errAbsent when there is none.
 	get(ctx context.Context, name string) (preview, error)
 	// remove asks for its end, if it is still the one that was seen: errChanged otherwise, errAbsent when there is none.

@@ -27,10 +27,11 @@ func (d *Driver) Serve(ctx context.Context, t sandbox.Task) error {
 	case err != nil:
 		return err
 	}
-	var known runs
+	var known served
 	if err := d.read(ctx, key(t.Ref, serveRun), &known); !errors.Is(err, fs.ErrNotExist) {
 		return err // it is there, whatever came of it
 	}
+	now := d.o.Now()
 	task, err := d.serveTask(ctx, t, built)
 	if err != nil {
 		return err
@@ -41,7 +42,7 @@ func (d *Driver) Serve(ctx context.Context, t sandbox.Task) error {
 	if err := d.createPreview(ctx, t); err != nil {
 		return err
 	}
-	if err := d.write(ctx, key(t.Ref, serveRun), runs{}); err != nil {
+	if err := d.write(ctx, key(t.Ref, serveRun), served{now}); err != nil {
 		return err
 	}
 	return d.undoIfBuried(ctx, t.Ref)

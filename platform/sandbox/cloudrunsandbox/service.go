@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/run/apiv2/runpb"
 	"google.golang.org/api/iterator"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
 
 // services are previews as Cloud Run services.
@@ -32,30 +33,44 @@ func (d *Driver) connectServices(ctx context.Context) error {
 const requestTimeout = time.Hour
 
 func (s services) create(ctx context.Context, p previewSpec) error {
+	return s.d.call(ctx, s.d.writes, false, func(ctx context.Context) error {
+		_, err := s.client.CreateService(ctx, &runpb.CreateServiceRequest{Parent: s.d.parent, ServiceId: previewName(p.ref), Service: s.service(p)})
+		return err
+	})
+}
+
+func (s services) service(p previewSpec) *runpb.Service {
 	least := int32(0)
 	if p.live {
 		least = 1
 	}
-	return s.d.call(ctx, s.d.writes, false, func(ctx context.Context) error {
-		_, err := s.client.CreateService(ctx, &runpb.CreateServiceRequest{Parent: s.d.parent, ServiceId: previewName(p.ref), Service: &runpb.Service{
-			Labels:             p.labels,
-			Ingress:            runpb.IngressTraffic_INGRESS_TRAFFIC_ALL,
-			InvokerIamDisabled: true, // who may see a preview is the router's business; the live endpoints have a token
-			Scaling:            &runpb.ServiceScaling{MinInstanceCount: least, MaxInstanceCount: 1},
-			Template: &runpb.RevisionTemplate{
-				Labels: p.labels,
-				// The files of a preview are in its one instance: a second one would show others.
-				Scaling:                       &runpb.RevisionScaling{MinInstanceCount: least, MaxInstanceCount: 1},
-				MaxInstanceRequestConcurrency: 250,
-				Timeout:                       durationpb.New(requestTimeout),
-				ServiceAccount:                s.d.o.ServiceAccount,
-				ExecutionEnvironment:          runpb.ExecutionEnvironment_EXECUTION_ENVIRONMENT_GEN2,
-				VpcAccess:                     s.d.vpc(),
-				Containers:                    []*runpb.Container{p.container},
-			},
-		}})
+	return &runpb.Service{
+		Labels:             p.labels,
+		Ingress:            runpb.IngressTraffic_INGRESS_TRAFFIC_ALL,
+		InvokerIamDisabled: true, // who may see a preview is the router's business; the live endpoints have a token
+		Scaling:            &runpb.ServiceScaling{MinInstanceCount: least, MaxInstanceCount: 1},
+		Template: &runpb.RevisionTemplate{
+			Labels: p.labels,
+			// The files of a preview are in its one instance: a second one would show others.
+			Scaling:                       &runpb.RevisionScaling{MinInstanceCount: least, MaxInstanceCount: 1},
+			MaxInstanceRequestConcurrency: 250,
+			Timeout:                       durationpb.New(requestTimeout),
+			ServiceAccount:                s.d.o.ServiceAccount,
+			ExecutionEnvironment:          runpb.ExecutionEnvironment_EXECUTION_ENVIRONMENT_GEN2,
+			VpcAccess:                     s.d.vpc(),
+			Containers:                    []*runpb.Container{p.container},
+		},
+	}
+}
+
+func (s services) update(ctx context.Context, seen preview, p previewSpec) (bool, error) {
+	changed := s.service(p)
+	changed.Name, changed.Etag = s.name(seen.name), seen.etag
+	err := s.d.call(ctx, s.d.writes, true, func(ctx context.Context) error {
+		_, err := s.client.UpdateService(ctx, &runpb.UpdateServiceRequest{Service: changed, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"template"}}})
 		return err
 	})
+	return err == nil, err
 }
 
 func (s services) get(ctx context.Context, name string) (preview, error) {
