@@ -106,7 +106,7 @@ func (c crash) run(ctx context.Context, l *ledger, id, sandboxd, build string, w
 	if err == nil && len(left) > 0 { // what only a sweep can know of
 		o.swept = true
 		for range 50 {
-			if err = r.sweep(ctx); err != nil {
+			if err = r.sweep(ctx, &outbox{}); err != nil {
 				continue // it is still going
 			}
 			if left, err = r.left(ctx); err != nil || len(left) == 0 {

@@ -210,8 +210,8 @@ func (r *region) killWorkers() {
 	r.workers = nil
 }
 
-// sweep is one sweep of the janitor for orphans.
-func (r *region) sweep(ctx context.Context) error {
+// sweep is one sweep of the janitor for orphans, which asks others through to.
+func (r *region) sweep(ctx context.Context, to events.Publisher) error {
 	w, err := r.worker(ctx)
 	if err != nil {
 		return err
@@ -219,13 +219,17 @@ func (r *region) sweep(ctx context.Context) error {
 	defer w.driver.Close()
 	return janitor.New(janitor.Options{
 		Records: r.ledger.records, Routes: r.ledger.routes, Runtime: sandbox.NewRuntime(w.driver, sandbox.RuntimeOptions{}),
-		Publisher: silent{}, Logger: slog.New(slog.DiscardHandler),
+		Publisher: to, Logger: slog.New(slog.DiscardHandler),
 	}).Handle(ctx, events.Message{ID: "tick", Data: []byte(`{"kind":"ORPHANED_SANDBOXES"}`)})
 }
 
-type silent struct{}
+// outbox is a publisher that keeps what is sent.
+type outbox struct{ sent []events.Message }
 
-func (silent) Publish(context.Context, events.Topic, ...events.Message) error { return nil }
+func (o *outbox) Publish(_ context.Context, _ events.Topic, msgs ...events.Message) error {
+	o.sent = append(o.sent, msgs...)
+	return nil
+}
 
 // left lists what there is of sandboxes in this region, but for graves.
 func (r *region) left(ctx context.Context) ([]string, error) {

@@ -262,6 +262,16 @@ func (v servicesServer) DeleteService(_ context.Context, req *runpb.DeleteServic
 	return op, nil
 }
 
+// RemoveService deletes a service and returns when it is gone, as somebody does by hand.
+func (s *Server) RemoveService(ctx context.Context, id string) error {
+	op, err := servicesServer{s: s}.DeleteService(ctx, &runpb.DeleteServiceRequest{Name: s.parent + "/services/" + id})
+	if err != nil {
+		return err
+	}
+	_, err = operationsServer{s: s}.WaitOperation(ctx, &longrunningpb.WaitOperationRequest{Name: op.GetName()})
+	return err
+}
+
 // Kill ends the container of a service or an instance, as the loss of its machine does.
 func (s *Server) Kill(id string) {
 	s.mu.Lock()
