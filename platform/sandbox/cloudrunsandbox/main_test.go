@@ -47,7 +47,7 @@ type cloud struct {
 
 const image = "region-docker.pkg.dev/project/sandbox"
 
-func newCloud(t *testing.T, change ...func(*cloudrunfake.Options)) *cloud {
+func newCloud(t testing.TB, change ...func(*cloudrunfake.Options)) *cloud {
 	t.Helper()
 	o := cloudrunfake.Options{
 		Programs: map[string]string{image: testenv.Program(t, "sandboxd", "")}, OperationLatency: 5 * time.Millisecond, StartLatency: 5 * time.Millisecond,
@@ -78,7 +78,7 @@ func (c *cloud) options() cloudrunsandbox.Options {
 	}
 }
 
-func (c *cloud) driver(t *testing.T, change ...func(*cloudrunsandbox.Options)) *cloudrunsandbox.Driver {
+func (c *cloud) driver(t testing.TB, change ...func(*cloudrunsandbox.Options)) *cloudrunsandbox.Driver {
 	t.Helper()
 	o := c.options()
 	for _, ch := range change {
