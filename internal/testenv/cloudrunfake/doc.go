@@ -28,7 +28,8 @@
 //	tasks                an execution has one task, whatever task_count says
 //	IAM                  nobody is asked who they are. A [Fault] with PERMISSION_DENIED shows what a refusal looks like. A
 //	                     service without invoker_iam_disabled answers 403
-//	traffic              the latest revision gets all; revisions and tasks have no API of their own
+//	traffic              the latest revision gets all, and requests that are under way when it comes are cut off; revisions and
+//	                     tasks have no API of their own
 //
 // State is in memory and ends with the server, and so does every process that it started, however the server's own process
 // ends (on Linux; elsewhere only by [Server.Close]).

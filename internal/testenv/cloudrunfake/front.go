@@ -42,6 +42,8 @@ type attempt struct {
 	ready chan struct{} // closed when it listens, or never will: err tells
 	err   error
 	ended chan struct{}
+	// leaving says that it was told to end. The front's mu guards it.
+	leaving bool
 }
 
 func newFront(s *Server, c Container, public, keep bool) (*front, error) {
@@ -70,6 +72,14 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.enter()
 	defer f.leave()
 	a := f.start()
+	for f.leaving(a) { // the next one takes it
+		select {
+		case <-a.ended:
+		case <-r.Context().Done():
+			return
+		}
+		a = f.start()
+	}
 	select {
 	case <-a.ready:
 	case <-r.Context().Done():
@@ -92,6 +102,13 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		},
 	}
 	proxy.ServeHTTP(w, r)
+}
+
+// leaving reports a container that was told to end and will be followed by another one.
+func (f *front) leaving(a *attempt) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return a.leaving && !f.closed
 }
 
 func (f *front) enter() {
@@ -119,6 +136,9 @@ func (f *front) rest() {
 		f.mu.Lock()
 		a := f.now
 		idle := f.requests == 0
+		if idle && a != nil {
+			a.leaving = true
+		}
 		f.mu.Unlock()
 		if idle && a != nil {
 			a.stop()
@@ -224,6 +244,9 @@ func (f *front) kill(pause bool) {
 	f.mu.Lock()
 	f.paused = pause
 	a := f.now
+	if a != nil {
+		a.leaving = true
+	}
 	f.mu.Unlock()
 	if a != nil {
 		a.stop()

@@ -52,20 +52,28 @@ func (d *Driver) policy(ctx context.Context) backoff.BackOff {
 		backoff.WithInitialInterval(d.o.RetryFor/30), backoff.WithMaxInterval(d.o.RetryFor/3), backoff.WithMaxElapsedTime(d.o.RetryFor)), ctx)
 }
 
-// poll calls done until it is so or the time is over, and says which.
+// poll calls done until it is so or the time is over, and says which. A call that is under way then is waited for.
 func (d *Driver) poll(ctx context.Context, limit time.Duration, done func(context.Context) (bool, error)) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
+	end := time.NewTimer(limit)
+	defer end.Stop()
 	tick := time.NewTicker(d.o.PollEvery)
 	defer tick.Stop()
 	for {
-		if ok, err := done(ctx); ok || err != nil && ctx.Err() == nil {
+		if ok, err := done(ctx); ok || err != nil {
 			return ok, err
 		}
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
+		case <-end.C:
 			return false, nil
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
 		}
 	}
+}
+
+// over reports that ctx has ended, or is about to say so: on a busy machine its timer can be late.
+func over(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }

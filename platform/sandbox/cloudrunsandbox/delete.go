@@ -77,8 +77,6 @@ func (d *Driver) dismantle(ctx context.Context, ref sandbox.Ref) error {
 	switch {
 	case err != nil:
 		return err
-	case !gone && ctx.Err() != nil:
-		return context.Cause(ctx)
 	case !gone:
 		return fmt.Errorf("%w: Cloud Run is still removing it", sandbox.ErrUnavailable)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	run "cloud.google.com/go/run/apiv2"
 	"golang.org/x/time/rate"
@@ -80,16 +81,19 @@ func (d *Driver) Close() error {
 
 // Await implements [sandbox.RuntimeDriver].
 func (d *Driver) Await(ctx context.Context, ref sandbox.Ref, seen sandbox.Status) error {
+	tick := time.NewTicker(d.o.PollEvery)
+	defer tick.Stop()
 	for {
-		changed := false
-		if _, err := d.poll(ctx, d.o.CallTimeout, func(ctx context.Context) (bool, error) {
-			now, err := d.Inspect(ctx, ref)
-			changed = err == nil && now != seen
-			return changed, err
-		}); err != nil && ctx.Err() == nil {
+		now, err := d.Inspect(ctx, ref)
+		switch {
+		case over(ctx):
+			return nil
+		case err != nil || now != seen:
 			return err
 		}
-		if changed || ctx.Err() != nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
 			return nil
 		}
 	}

@@ -59,8 +59,11 @@ func passing(err error) bool { return errors.Is(err, errUnsure) || errors.Is(err
 
 // throttled is the error of a call that has no turn before ctx ends.
 func (d *Driver) throttled(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case over(ctx):
+		return context.DeadlineExceeded
 	}
 	d.refusals.count(ctx, "rate")
 	return fmt.Errorf("%w: too many calls of Cloud Run: %w", sandbox.ErrUnavailable, err)
