@@ -28,6 +28,8 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"vibesdk-gcp/internal/obs"
 )
 
 // Publisher publishes messages. [Bus] is one; workers and doors hold this narrow view.
@@ -65,6 +67,8 @@ type Options struct {
 	// TracerProvider and MeterProvider default to the global ones.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
+	// Watchdog hears of handlers that ignore their deadline. Nil means that nobody does.
+	Watchdog *obs.Watchdog
 }
 
 // Bus publishes and consumes messages through a [Driver]. It is safe for concurrent use.
@@ -75,6 +79,7 @@ type Bus struct {
 	log     *slog.Logger
 	tracer  trace.Tracer
 	metrics *metrics
+	dog     *obs.Watchdog
 	closed  atomic.Bool
 }
 
@@ -102,6 +107,7 @@ func New(d Driver, o Options) *Bus {
 		log:     o.Logger,
 		tracer:  o.TracerProvider.Tracer(scope),
 		metrics: newMetrics(o.MeterProvider, o.Logger),
+		dog:     o.Watchdog,
 	}
 }
 

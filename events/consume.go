@@ -44,7 +44,7 @@ func (b *Bus) ConsumeBatches(ctx context.Context, sub Subscription, h BatchHandl
 
 // settled wraps an attempt in everything that happens around it.
 func (b *Bus) settled(hard context.Context, sub Subscription, a attempt) stage {
-	return b.traced(sub, b.logged(sub, b.measured(sub, b.decided(hard, sub, validated(sub.Topic, a)))))
+	return b.watched(sub, b.traced(sub, b.logged(sub, b.measured(sub, b.decided(hard, sub, validated(sub.Topic, a))))))
 }
 
 // singly settles each message of a run before the next is handled.

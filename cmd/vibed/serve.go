@@ -46,7 +46,9 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 			config.LogLevel = slog.LevelWarn // progress is what is shown
 		}
 	}
-	a, err := app.Start(ctx, config, o.roles, obs.NewLogger(stderr, config.LogLevel, config.LogFormat))
+	a, err := app.Start(ctx, config, o.roles, obs.NewLogger(stderr, obs.LogOptions{
+		Level: config.LogLevel, Format: config.LogFormat, Project: config.Telemetry.Project,
+	}))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
 	"golang.org/x/sync/semaphore"
 
 	"vibesdk-gcp/events"
@@ -23,6 +24,8 @@ type Options struct {
 	Lease time.Duration
 	// Logger gets the trouble that the driver mends by itself. Defaults to slog.Default().
 	Logger *slog.Logger
+	// MeterProvider makes the gauges of what waits. Nil makes none.
+	MeterProvider metric.MeterProvider
 }
 
 const (
@@ -51,6 +54,7 @@ type Driver struct {
 	queue   *semaphore.Weighted
 	writer  *writer
 	owners  *owners
+	gauges  metric.Registration // nil without a meter
 	closing sync.Once
 	closed  error
 }
@@ -99,6 +103,11 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Driver, error) {
 	if d.owners, err = openOwners(d); err != nil {
 		return nil, fmt.Errorf("bus: %w", errors.Join(err, d.q.close()))
 	}
+	if o.MeterProvider != nil {
+		if d.gauges, err = d.observe(o.MeterProvider); err != nil {
+			return nil, fmt.Errorf("bus: %w", errors.Join(err, d.owners.close(), d.q.close()))
+		}
+	}
 	d.owners.reap(ctx)
 	d.writer = startWriter(d)
 	d.owners.start()
@@ -131,9 +140,13 @@ func (d *Driver) register(ctx context.Context, subs []events.Subscription) error
 // Close stops the writer. Publications that wait for their turn fail with [events.ErrClosed].
 func (d *Driver) Close() error {
 	d.closing.Do(func() {
+		var gauges error
+		if d.gauges != nil {
+			gauges = d.gauges.Unregister()
+		}
 		d.owners.stop()
 		d.writer.stop()
-		d.closed = errors.Join(d.owners.close(), d.q.close())
+		d.closed = errors.Join(gauges, d.owners.close(), d.q.close())
 	})
 	return d.closed
 }

@@ -36,13 +36,27 @@ func ParseLevel(s string) (slog.Level, error) {
 	return level, nil
 }
 
+// LogOptions say what a logger writes.
+type LogOptions struct {
+	// Level is the least level that is written. The zero value is info.
+	Level slog.Level
+	// Format defaults to Auto.
+	Format Format
+	// Project is the Google Cloud project of the traces that lines name.
+	Project string
+}
+
 // NewLogger returns a logger that writes to w. JSON lines use the names that Cloud Logging reads: severity, message,
-// time.
-func NewLogger(w io.Writer, level slog.Level, format Format) *slog.Logger {
-	if format == Text || format == Auto && IsTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: shortTime}))
+// time, and those of the trace and span of their context.
+func NewLogger(w io.Writer, o LogOptions) *slog.Logger {
+	if o.Format == Text || o.Format != JSON && IsTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: shortTime}))
 	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: cloudNames}))
+	h := &traceHandler{root: slog.NewJSONHandler(w, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: cloudNames})}
+	if o.Project != "" {
+		h.prefix = "projects/" + o.Project + "/traces/"
+	}
+	return slog.New(h)
 }
 
 // IsTerminal reports whether w is a character device, where a person reads.

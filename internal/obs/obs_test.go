@@ -18,7 +18,7 @@ import (
 func TestJSONLinesUseCloudLoggingNames(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	log := obs.NewLogger(&out, slog.LevelInfo, obs.Auto) // a buffer is no terminal
+	log := obs.NewLogger(&out, obs.LogOptions{}) // a buffer is no terminal
 	log.Debug("hidden")
 	log.Warn("careful", slog.Group("in", slog.String("msg", "kept")), "took", 90*time.Second)
 	var line map[string]any
@@ -39,7 +39,7 @@ func TestJSONLinesUseCloudLoggingNames(t *testing.T) {
 func TestTextFormat(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	obs.NewLogger(&out, slog.LevelDebug, obs.Text).Debug("seen")
+	obs.NewLogger(&out, obs.LogOptions{Level: slog.LevelDebug, Format: obs.Text}).Debug("seen")
 	if !strings.Contains(out.String(), "level=DEBUG msg=seen") {
 		t.Errorf("text line = %q", out.String())
 	}
@@ -77,7 +77,7 @@ func TestParse(t *testing.T) {
 
 func TestMetricsAreServedInPrometheusForm(t *testing.T) {
 	t.Parallel()
-	telemetry, err := obs.NewTelemetry()
+	telemetry, err := obs.NewTelemetry(t.Context(), obs.TelemetryOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func vectorFiles() []string {
 	if list := os.Getenv("RATELIMIT_VECTORS"); list != "" {
 		return strings.Split(list, ",")
 	}
-	return []string{"../shared/conformance/ratelimit/vectors.jsonl"}
+	return []string{ratelimittest.Recorded}
 }
 
 func TestMemory(t *testing.T) {

@@ -20,6 +20,8 @@ type RecordDriver interface {
 	Save(ctx context.Context, r Record) error
 	// List returns records ordered by id. Specs are not read.
 	List(ctx context.Context, q Query) ([]Record, error)
+	// Count returns how many records there are of each state that is not terminal. A state without any may be missing.
+	Count(ctx context.Context) (map[State]int, error)
 	// Touch moves ActiveAt forward to the given times. Unknown ids are ignored.
 	Touch(ctx context.Context, at map[string]time.Time) error
 }

@@ -21,6 +21,7 @@ type Records struct {
 
 	driver  RecordDriver
 	touches touches
+	metrics *recordMetrics // nil: nothing is measured
 }
 
 // NewRecords returns the records that d stores.
@@ -50,7 +51,11 @@ func (rs *Records) Create(ctx context.Context, r Record, spec Spec) error {
 	default:
 		return fmt.Errorf("%w: a new sandbox cannot be %s", ErrTransition, r.State)
 	}
-	return rs.driver.Create(ctx, r, spec)
+	if err := rs.driver.Create(ctx, r, spec); err != nil {
+		return err
+	}
+	rs.metrics.moved(ctx, Record{}, r)
+	return nil
 }
 
 // Load returns a record. ErrNotFound when there is none.
@@ -137,6 +142,7 @@ func (rs *Records) tryUpdate(ctx context.Context, id string, fn func(*Record) er
 	if err := rs.driver.Save(ctx, changed); err != nil {
 		return Record{}, err
 	}
+	rs.metrics.moved(ctx, stored, changed)
 	changed.Version++
 	return changed, nil
 }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"sync"
@@ -45,7 +46,9 @@ func (rs *Records) Run(ctx context.Context) error {
 }
 
 // Close stores the activity that came after Run. It does not close the driver's database.
-func (rs *Records) Close(ctx context.Context) error { return rs.flushTouches(ctx) }
+func (rs *Records) Close(ctx context.Context) error {
+	return errors.Join(rs.metrics.close(), rs.flushTouches(ctx))
+}
 
 func (rs *Records) flushLogged(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)

@@ -252,7 +252,9 @@ func (b *batch) commit(ctx context.Context, items []*item, d decision) error {
 		it.tried = append(it.tried, mark)
 	}
 	start := time.Now()
-	stored, err := b.store.driver.Commit(ctx, d.next)
+	traced, ended := b.store.commitSpan(ctx, items, d)
+	stored, err := b.store.driver.Commit(traced, d.next)
+	ended(err)
 	b.store.metrics.commit(ctx, err, len(d.entries), time.Since(start))
 	switch {
 	case err == nil:

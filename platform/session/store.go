@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Options tune a [Store] and a [Reader]. The zero value is right for most.
@@ -26,6 +27,8 @@ type Options struct {
 	Logger *slog.Logger
 	// MeterProvider makes the instruments. Defaults to otel's global one.
 	MeterProvider metric.MeterProvider
+	// TracerProvider makes a span of each commit. Defaults to otel's global one.
+	TracerProvider trace.TracerProvider
 }
 
 func (o Options) withDefaults() Options {
@@ -44,6 +47,9 @@ func (o Options) withDefaults() Options {
 	if o.MeterProvider == nil {
 		o.MeterProvider = otel.GetMeterProvider()
 	}
+	if o.TracerProvider == nil {
+		o.TracerProvider = otel.GetTracerProvider()
+	}
 	return o
 }
 
@@ -52,6 +58,7 @@ func (o Options) withDefaults() Options {
 type Store struct {
 	*Reader
 	metrics *metrics
+	tracer  trace.Tracer
 
 	mu     sync.Mutex
 	groups map[string]*group // by session; one for each session that is being written
@@ -60,7 +67,10 @@ type Store struct {
 // NewStore returns a store over d.
 func NewStore(d Driver, o Options) *Store {
 	r := NewReader(d, o)
-	return &Store{Reader: r, metrics: newMetrics(r.o.MeterProvider, r.o.Logger), groups: map[string]*group{}}
+	return &Store{
+		Reader: r, metrics: newMetrics(r.o.MeterProvider, r.o.Logger), groups: map[string]*group{},
+		tracer: r.o.TracerProvider.Tracer("vibesdk-gcp/platform/session"),
+	}
 }
 
 // Apply applies the mutations in order, those of concurrent callers for the same session in the same commit, and

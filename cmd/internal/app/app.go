@@ -51,7 +51,7 @@ func Start(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *Ap
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("DATA_DIR: %w", err)
 	}
-	if a.provider, err = openLocal(ctx, c, roles, log); err != nil {
+	if a.provider, err = openPorts(ctx, c, roles, log); err != nil {
 		return nil, err
 	}
 	parts, err := roleWork(c, a.provider, roles)
@@ -89,7 +89,7 @@ func listen(ctx context.Context, c Config, roles []Role) (net.Listener, error) {
 func (a *App) run(ctx context.Context, parts map[Role]work) {
 	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	a.parts = &errgroup.Group{}
-	a.broken = make(chan struct{}, len(parts)+3)
+	a.broken = make(chan struct{}, len(parts)+4)
 	start := func(name string, f func() error) {
 		a.parts.Go(func() error {
 			err := f()
@@ -101,15 +101,13 @@ func (a *App) run(ctx context.Context, parts map[Role]work) {
 			return nil
 		})
 	}
+	start("watchdog", func() error { return a.provider.watchdog.Run(ctx) })
 	start("records", func() error { return a.provider.records.Run(ctx) })
 	for role, f := range parts {
 		start(string(role), func() error { return f(ctx) })
 	}
 	if a.server != nil {
 		start("server", a.server.Serve)
-		if a.provider.sources != nil {
-			start("uploads", func() error { return sweepSources(ctx, a.provider.sources, a.log) })
-		}
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // busDriver opens what keeps the messages: the database, or Pub/Sub.
 func busDriver(ctx context.Context, c Config, p *provider) (events.Driver, error) {
 	if c.Bus != "pubsub" {
-		return sqlbus.New(ctx, p.db, sqlbus.Options{Logger: p.log})
+		return sqlbus.New(ctx, p.db, sqlbus.Options{Logger: p.log, MeterProvider: p.telemetry.Meter})
 	}
 	driver, err := pubsubbus.New(ctx, pubsubbus.Options{
 		Project: c.PubSubProject, Endpoint: c.PubSubEndpoint, Prefix: c.PubSubPrefix, Logger: p.log,

@@ -19,12 +19,16 @@ type Config struct {
 	Listen string
 	// DataDir holds the database, the sandboxes, uploads and caches. DATA_DIR. Defaults to data.
 	DataDir string
-	// Provider is where things run. RUNTIME_PROVIDER. Defaults to local, the only one of this release.
+	// Provider says at once where messages, sessions, limits and sandboxes are: local, gcp or cloudflare. It sets the defaults of
+	// BUS_BACKEND, SESSION_BACKEND, LIMIT_BACKEND and SANDBOX_BACKEND; see config_provider.go. RUNTIME_PROVIDER. Defaults to local.
 	Provider string
 	// DatabaseURL is sqlite:<path> or postgres://…. DATABASE_URL. Defaults to sqlite:<DataDir>/vibed.db.
 	DatabaseURL string
-	// Bus is where messages are kept: sql, in the database, or pubsub. BUS_BACKEND. Defaults to sql.
+	// Bus is where messages are kept: sql, in the database, or pubsub. BUS_BACKEND. Defaults to sql, with other providers to pubsub.
 	Bus string
+	// SourcesURL is where uploads and large payloads go, an address that all roles share: gs://bucket or file:///folder. SOURCES_URL.
+	// Defaults to a folder in DataDir.
+	SourcesURL string
 	// PubSubProject is the project of the topics. PUBSUB_PROJECT. Required with Bus pubsub.
 	PubSubProject string
 	// PubSubEndpoint is the address of an emulator. PUBSUB_EMULATOR_HOST. Defaults to the service itself.
@@ -67,6 +71,9 @@ type Config struct {
 	// Agent is about the clients of agents. See config_agent.go.
 	Agent AgentConfig
 
+	// Telemetry is about traces, metrics and stalls. See config_telemetry.go.
+	Telemetry TelemetryConfig
+
 	// DrainTimeout is how long a stop waits for work under way. DRAIN_TIMEOUT. Defaults to 8s, inside the 10 s that Cloud
 	// Run gives.
 	DrainTimeout time.Duration
@@ -101,12 +108,14 @@ func ClientConfigFromEnvironment() (ClientConfig, error) { return ReadClientConf
 // ReadConfig reads and checks the variables that lookup knows. The error lists every fault, each with its variable.
 func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 	r := reader{lookup: lookup}
+	provider, b := r.provider()
 	c := Config{
 		Listen:         r.text("LISTEN", DefaultListen),
 		DataDir:        r.text("DATA_DIR", "data"),
-		Provider:       r.oneOf("RUNTIME_PROVIDER", "local", "gcp", "cloudflare"),
+		Provider:       provider,
 		DatabaseURL:    r.text("DATABASE_URL", ""),
-		Bus:            r.oneOf("BUS_BACKEND", "sql", "pubsub"),
+		Bus:            r.choice("BUS_BACKEND", b.bus, "sql", "pubsub"),
+		SourcesURL:     strings.TrimRight(r.text("SOURCES_URL", ""), "/"),
 		PubSubProject:  r.text("PUBSUB_PROJECT", ""),
 		PubSubEndpoint: r.text("PUBSUB_EMULATOR_HOST", ""),
 		PubSubPrefix:   r.text("PUBSUB_PREFIX", ""),
@@ -121,10 +130,11 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		BuildTimeout:   r.duration("SANDBOX_BUILD_TIMEOUT", 10*time.Minute, time.Second, 24*time.Hour),
 		StartTimeout:   r.duration("SANDBOX_START_TIMEOUT", 2*time.Minute, time.Second, time.Hour),
 		Builds:         r.number("SANDBOX_BUILDS", 2, 1, 64),
-		Session:        r.session(),
+		Session:        r.session(b.session),
 		Runner:         r.runner(),
-		Limit:          r.limits(),
+		Limit:          r.limits(b.limit),
 		Agent:          r.agent(),
+		Telemetry:      r.telemetry(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
 		LogLevel:       parsed(&r, "LOG_LEVEL", "info", obs.ParseLevel),
 		LogFormat:      parsed(&r, "LOG_FORMAT", "auto", obs.ParseFormat),
@@ -147,9 +157,7 @@ func (r *reader) check(c Config) {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		r.fault("LISTEN", "%q is not host:port, like %s", c.Listen, DefaultListen)
 	}
-	if c.Provider != "local" {
-		r.fault("RUNTIME_PROVIDER", "%q comes in a later release; this one has local only", c.Provider)
-	}
+	r.checkProvider(c)
 	r.databaseAddress("DATABASE_URL", c.DatabaseURL)
 	if c.Bus == "pubsub" && c.PubSubProject == "" {
 		r.fault("PUBSUB_PROJECT", "is required with BUS_BACKEND=pubsub")

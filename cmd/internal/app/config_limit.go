@@ -11,7 +11,7 @@ import (
 // LimitConfig says which rate limits there are and where they are counted.
 type LimitConfig struct {
 	// Backend is sql, the database at DATABASE_URL; redis; or cloudflare, Durable Objects through the bridge at BRIDGE_URL.
-	// LIMIT_BACKEND. Defaults to sql.
+	// LIMIT_BACKEND. Defaults to sql, with other providers to redis or cloudflare.
 	Backend string
 	// RedisURL is the server or cluster: redis[s]://[user:password@]host:port[/db] or redis[s]+cluster://…. REDIS_URL. Required with
 	// Backend redis.
@@ -33,9 +33,9 @@ type LimitConfig struct {
 // limitTimeouts are the defaults by backend: a decision is waited for before every call that it guards.
 var limitTimeouts = map[string]time.Duration{"sql": 250 * time.Millisecond, "redis": 50 * time.Millisecond, "cloudflare": time.Second}
 
-func (r *reader) limits() LimitConfig {
+func (r *reader) limits(backend string) LimitConfig {
 	c := LimitConfig{
-		Backend:  r.oneOf("LIMIT_BACKEND", "sql", "redis", "cloudflare"),
+		Backend:  r.choice("LIMIT_BACKEND", backend, "sql", "redis", "cloudflare"),
 		RedisURL: r.text("REDIS_URL", ""),
 		Binding:  r.text("LIMIT_BINDING", "RATE_LIMITS"),
 		API:      r.oneOf("API_RATE_LIMIT", "off", "on") == "on",

@@ -45,7 +45,12 @@ func (r *reader) text(name, fallback string) string {
 
 // oneOf takes one of the values; the first is the default.
 func (r *reader) oneOf(name string, values ...string) string {
-	v := r.text(name, values[0])
+	return r.choice(name, values[0], values...)
+}
+
+// choice takes one of the values.
+func (r *reader) choice(name, fallback string, values ...string) string {
+	v := r.text(name, fallback)
 	if !slices.Contains(values, v) {
 		r.fault(name, "%q is none of %s", v, strings.Join(values, ", "))
 	}

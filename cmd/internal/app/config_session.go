@@ -9,7 +9,8 @@ import (
 // SessionConfig says where agent sessions are kept, and who is called when one of their jobs is due.
 type SessionConfig struct {
 	// Backend is sql, the database at DATABASE_URL; sqlite or postgres, the same with the kind checked; firestore; or
-	// cloudflare, Durable Objects through the bridge. SESSION_BACKEND. Defaults to sql.
+	// cloudflare, Durable Objects through the bridge. SESSION_BACKEND. Defaults to sql, and with other
+	// providers to theirs.
 	Backend string
 	// DatabaseURL is a database for the sessions alone, with the SQL backends. SESSION_DATABASE_URL. Defaults to
 	// DATABASE_URL.
@@ -38,9 +39,9 @@ type SessionConfig struct {
 // maxSessionTTL is ten years: longer is for ever.
 const maxSessionTTL = 10 * 365 * 24 * time.Hour
 
-func (r *reader) session() SessionConfig {
+func (r *reader) session(backend string) SessionConfig {
 	return SessionConfig{
-		Backend:           r.oneOf("SESSION_BACKEND", "sql", "sqlite", "postgres", "firestore", "cloudflare"),
+		Backend:           r.choice("SESSION_BACKEND", backend, "sql", "sqlite", "postgres", "firestore", "cloudflare"),
 		DatabaseURL:       r.text("SESSION_DATABASE_URL", ""),
 		TTL:               r.duration("SESSION_TTL", 0, 0, maxSessionTTL),
 		FirestoreProject:  r.text("FIRESTORE_PROJECT", ""),

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,10 +29,11 @@ func TestConfigDefaults(t *testing.T) {
 		PreviewDomain: "preview.localhost", AppDomain: "localhost", SandboxEnv: map[string]string{},
 		SandboxTTL: 30 * time.Minute, SandboxIdle: 10 * time.Minute, SandboxMaxTTL: 24 * time.Hour,
 		BuildTimeout: 10 * time.Minute, StartTimeout: 2 * time.Minute, Builds: 2, DrainTimeout: 8 * time.Second, LogFormat: "auto",
-		Session: app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)", CallbackTimeout: time.Minute},
-		Runner:  app.RunnerConfig{Wait: 55 * time.Second},
-		Limit:   app.LimitConfig{Backend: "sql", Binding: "RATE_LIMITS", Timeout: 250 * time.Millisecond, Limits: ratelimit.PresetH()},
-		Agent:   app.AgentConfig{MaxSockets: 20_000, MaxSessionSockets: 1_000},
+		Session:   app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)", CallbackTimeout: time.Minute},
+		Runner:    app.RunnerConfig{Wait: 55 * time.Second},
+		Limit:     app.LimitConfig{Backend: "sql", Binding: "RATE_LIMITS", Timeout: 250 * time.Millisecond, Limits: ratelimit.PresetH()},
+		Agent:     app.AgentConfig{MaxSockets: 20_000, MaxSessionSockets: 1_000},
+		Telemetry: app.TelemetryConfig{SampleRatio: 1, StallExit: 10 * time.Minute},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -45,11 +47,12 @@ func TestConfigReportsAllFaultsByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	vars := map[string]string{
-		"LISTEN": "8787", "RUNTIME_PROVIDER": "gcp", "BUS_BACKEND": "kafka", "DATABASE_URL": "mysql://user:hunter2@db",
+		"LISTEN": "8787", "RUNTIME_PROVIDER": "azure", "BUS_BACKEND": "kafka", "DATABASE_URL": "mysql://user:hunter2@db",
 		"API_KEY_FILE": short, "SANDBOX_TTL": "soon", "SANDBOX_BUILDS": "0", "DRAIN_TIMEOUT": "1h", "LOG_LEVEL": "loud",
 		"LOG_FORMAT": "xml", "SANDBOX_PASS_ENV": "NOT_SET", "SESSION_BACKEND": "mongo", "SESSION_DATABASE_URL": "mysql://user:hunter2@db",
 		"SESSION_TTL": "30s", "BRIDGE_URL": "bridge", "BRIDGE_KEY_FILE": short, "AGENT_HOST_URL": "https://user:hunter2@host",
-		"AGENT_HOST_KEY_FILE": short,
+		"AGENT_HOST_KEY_FILE": short, "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "OTEL_TRACES_SAMPLER_ARG": "NaN",
+		"STALL_EXIT": "-1s", "SOURCES_URL": "gs://user:hunter2@bucket",
 	}
 	_, err := app.ReadConfig(environment(vars))
 	if err == nil {
@@ -107,6 +110,55 @@ func TestSessionBackendsNeedTheirSettings(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "\n  "+variable+": ") {
 				t.Errorf("%s: the error does not name %s: %v", name, variable, err)
 			}
+		}
+	}
+}
+
+func TestAProviderIsOneSwitch(t *testing.T) {
+	t.Parallel()
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte("0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	complete := map[string]string{
+		"PUBSUB_PROJECT": "p", "FIRESTORE_PROJECT": "p", "REDIS_URL": "redis://redis:6379", "BRIDGE_URL": "https://bridge.example", "BRIDGE_KEY_FILE": key,
+		"DATABASE_URL": "postgres://db/x", "SOURCES_URL": "gs://bucket",
+	}
+	for _, want := range []struct{ provider, bus, session, limit string }{
+		{"local", "sql", "sql", "sql"}, {"gcp", "pubsub", "firestore", "redis"}, {"cloudflare", "pubsub", "cloudflare", "cloudflare"},
+	} {
+		vars := maps.Clone(complete)
+		vars["RUNTIME_PROVIDER"] = want.provider
+		if want.limit != "redis" {
+			delete(vars, "REDIS_URL") // it would have no use
+		}
+		c, err := app.ReadConfig(environment(vars))
+		if err != nil {
+			t.Errorf("%s: %v", want.provider, err)
+			continue
+		}
+		if c.Bus != want.bus || c.Session.Backend != want.session || c.Limit.Backend != want.limit {
+			t.Errorf("%s means bus %s, sessions %s, limits %s", want.provider, c.Bus, c.Session.Backend, c.Limit.Backend)
+		}
+	}
+
+	// One port can be elsewhere, and then what its default would have needed is not asked for.
+	c, err := app.ReadConfig(environment(map[string]string{
+		"RUNTIME_PROVIDER": "gcp", "DATABASE_URL": "postgres://db/x", "SOURCES_URL": "file:///srv/blobs/", "BUS_BACKEND": "sql", "SESSION_BACKEND": "postgres", "LIMIT_BACKEND": "sql",
+	}))
+	if err != nil || c.Bus != "sql" || c.Session.Backend != "postgres" || c.Limit.Backend != "sql" || c.SourcesURL != "file:///srv/blobs" {
+		t.Errorf("overridden: %+v, %v", c, err)
+	}
+
+	_, err = app.ReadConfig(environment(map[string]string{"RUNTIME_PROVIDER": "gcp"}))
+	for _, needed := range []string{"DATABASE_URL", "SOURCES_URL", "PUBSUB_PROJECT", "FIRESTORE_PROJECT", "REDIS_URL"} {
+		if err == nil || !strings.Contains(err.Error(), "\n  "+needed+": ") {
+			t.Errorf("without anything the error does not name %s: %v", needed, err)
+		}
+	}
+	for _, address := range []string{"s3://bucket", "gs://", "gs://bucket/folder", "file://host/x", "file:relative", "gs://bucket?x=1"} {
+		if _, err := app.ReadConfig(environment(map[string]string{"SOURCES_URL": address})); err == nil || !strings.Contains(err.Error(), "SOURCES_URL") {
+			t.Errorf("SOURCES_URL=%s: %v", address, err)
 		}
 	}
 }

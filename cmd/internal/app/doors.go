@@ -13,6 +13,7 @@ import (
 // doors are the HTTP handlers of one listener: requests for hosts of the router go there, all others to the gateway.
 type doors struct {
 	gateway *gateway.Gateway // nil without that role
+	calls   http.Handler     // the gateway with a span for each call
 	router  *router.Router   // as above
 }
 
@@ -49,6 +50,7 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 		if err != nil {
 			return nil, err
 		}
+		d.calls = traced(p.telemetry, d.gateway)
 	}
 	return d, nil
 }
@@ -59,7 +61,7 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case d.router != nil && d.router.Match(r.Host):
 		d.router.ServeHTTP(w, r)
 	case d.gateway != nil:
-		d.gateway.ServeHTTP(w, r)
+		d.calls.ServeHTTP(w, r)
 	default:
 		http.Error(w, "Not found", http.StatusNotFound)
 	}

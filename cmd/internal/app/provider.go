@@ -21,6 +21,7 @@ import (
 type provider struct {
 	log        *slog.Logger
 	telemetry  *obs.Telemetry
+	watchdog   *obs.Watchdog
 	db         *sqldb.DB
 	bus        *events.Bus
 	records    *sandbox.Records

@@ -30,7 +30,7 @@ func TestDurableObjects(t *testing.T) {
 
 func TestVectors(t *testing.T) {
 	t.Parallel()
-	files := []string{"../shared/conformance/ratelimit/vectors.jsonl"}
+	files := []string{ratelimittest.Recorded}
 	if list := os.Getenv("RATELIMIT_VECTORS"); list != "" {
 		files = strings.Split(list, ",")
 	}

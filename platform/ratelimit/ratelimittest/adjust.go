@@ -70,3 +70,16 @@ func adjustOld(s *subject) {
 	s.adjust(after(71*time.Second), "late", "k", r, noon, 1)
 	s.wantCount(after(71*time.Second), "k", wide, 4, "the bucket is in no window of the rule any more")
 }
+
+// adjustFarBack corrects a bucket that lies many buckets before the one charged last.
+func adjustFarBack(s *subject) {
+	r := per(s, 100, 7200)
+	late := after(20 * time.Minute)
+	s.charge(noon, "k", r, 5)
+	s.charge(late, "k", r, 3)
+	s.adjust(late, "a", "k", r, noon, -2)
+	s.wantCount(late, "k", r, 6, "5 - 2 long ago and 3 now")
+	s.charge(late, "k", r, 1)
+	s.wantCount(after(110*time.Minute), "k", r, 7, "both are in the window later")
+	s.wantCount(after(130*time.Minute), "k", r, 4, "what was corrected has left the window")
+}

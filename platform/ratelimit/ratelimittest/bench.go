@@ -15,6 +15,13 @@ import (
 // Bench measures a backend: one client on a key without counts and on one with a full day of buckets, and 64
 // clients on one key and on 10,000.
 func Bench(b *testing.B, open func(testing.TB) ratelimit.Backend) {
+	BenchWindow(b, open)
+	b.Run("Hot64", func(b *testing.B) { BenchClients(b, Taker(b, open(b), 1)) })
+	b.Run("Keys64", func(b *testing.B) { BenchClients(b, Taker(b, open(b), 10_000)) })
+}
+
+// BenchWindow measures one client on a key without counts and on one with a full day of buckets.
+func BenchWindow(b *testing.B, open func(testing.TB) ratelimit.Backend) {
 	var empty float64
 	b.Run("Empty", func(b *testing.B) { empty = benchKey(b, open(b), 0) })
 	b.Run("Full", func(b *testing.B) {
@@ -23,8 +30,6 @@ func Bench(b *testing.B, open func(testing.TB) ratelimit.Backend) {
 			b.ReportMetric(full/empty, "x-empty")
 		}
 	})
-	b.Run("Hot64", func(b *testing.B) { BenchClients(b, taker(b, open(b), 1)) })
-	b.Run("Keys64", func(b *testing.B) { BenchClients(b, taker(b, open(b), 10_000)) })
 }
 
 // benchKey charges one key again and again, with so many buckets in its window, and returns the time of one charge.
@@ -50,8 +55,8 @@ func benchKey(b *testing.B, backend ratelimit.Backend, buckets int) float64 {
 	return float64(b.Elapsed().Nanoseconds()) / float64(b.N)
 }
 
-// taker charges keys in turn.
-func taker(b *testing.B, backend ratelimit.Backend, keys int) func(i int) error {
+// Taker charges keys in turn.
+func Taker(b testing.TB, backend ratelimit.Backend, keys int) func(i int) error {
 	b.Helper()
 	r := rule(b, ratelimit.Config{Limit: ratelimit.MaxCount, Period: 60})
 	items := make([][]ratelimit.Item, keys)
@@ -64,7 +69,8 @@ func taker(b *testing.B, backend ratelimit.Backend, keys int) func(i int) error 
 	}
 }
 
-// BenchClients calls run from 64 clients, and reports calls per second and the time that 99 of 100 calls stay under.
+// BenchClients calls run from 64 clients, and reports calls per second, the median time of a call and the
+// time that 99 of 100 calls stay under.
 func BenchClients(b *testing.B, run func(i int) error) {
 	var next atomic.Int64
 	var mu sync.Mutex
@@ -90,5 +96,6 @@ func BenchClients(b *testing.B, run func(i int) error) {
 	}
 	slices.Sort(all)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+	b.ReportMetric(float64(all[len(all)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-µs")
 }

@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t testing.TB) ratelimit.Backend, f Features) {
 		{"adjust/in the bucket of the charge", adjustInBucket},
 		{"adjust/once for each id", adjustOnce},
 		{"adjust/never below zero", adjustFloor},
+		{"adjust/far before the last charge", adjustFarBack},
 		{"adjust/not beyond the horizon", adjustOld},
 		{"reset/exactly this key", resetExact},
 		{"sweep/changes no answer", sweepSafe},

@@ -33,6 +33,12 @@ type vectorStep struct {
 	Expect      json.RawMessage `json:"expect"`
 }
 
+// Recorded is the file of what the original answered, relative to the repository's root, and RecordedSteps how many steps it has.
+const (
+	Recorded      = "../shared/conformance/ratelimit/vectors.jsonl"
+	RecordedSteps = 4512
+)
+
 // Vectors replays recorded histories, those of each file as a test of its own. Names are relative to the repository's root; a
 // missing file skips, or fails when required is set.
 func Vectors(t *testing.T, open func(t testing.TB) ratelimit.Backend, files []string, required bool) {
@@ -42,8 +48,14 @@ func Vectors(t *testing.T, open func(t testing.TB) ratelimit.Backend, files []st
 			t.Parallel()
 			vectors := readVectors(t, name, required)
 			b := open(t)
+			same, steps := 0, 0
 			for _, v := range vectors {
-				replay(t, b, v)
+				same += replay(t, b, v)
+				steps += len(v.Steps)
+			}
+			t.Logf("%d/%d steps of %d histories have the recorded answer", same, steps, len(vectors))
+			if same != steps || name == Recorded && steps != RecordedSteps {
+				t.Errorf("%d of %d steps were compared; %s has %d", same, steps, Recorded, RecordedSteps)
 			}
 			replayOnOracle(t, vectors)
 		})
@@ -100,8 +112,8 @@ func repositoryRoot(t *testing.T) string {
 	}
 }
 
-// replay runs a history with keys of its own.
-func replay(t *testing.T, b ratelimit.Backend, v vector) {
+// replay runs a history with keys of its own, and returns how many steps had the recorded answer. It ends the test at one that had not.
+func replay(t *testing.T, b ratelimit.Backend, v vector) (same int) {
 	t.Helper()
 	ctx := context.Background()
 	rules := make([]ratelimit.Rule, len(v.Configs))
@@ -132,7 +144,9 @@ func replay(t *testing.T, b ratelimit.Backend, v vector) {
 		if err != nil {
 			t.Fatalf("vector %d step %d (%s of %s): %v", v.Vector, i, step.Op, step.Key, err)
 		}
+		same++
 	}
+	return same
 }
 
 // replayOnOracle makes sure that what random tests compare with is right.

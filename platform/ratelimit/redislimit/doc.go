@@ -2,15 +2,19 @@
 //
 // # What is stored
 //
-// A key is one hash that holds the head and the cells of the port, in their stored form, and expires by itself a horizon
-// and a sixteenth after the last charge. An adjustment leaves a marker of its own for one horizon. [Backend.Sweep]
+// A key is one hash. Field "h" is the head of the port and, while the key has one bucket size, the leaf cell that was charged last:
+// for most calls the one field to be read and written. Fields "<bucket size>:<level>:<index>" are the other cells, in the port's
+// stored form. The hash expires by itself a horizon and a sixteenth after its head last noted a use, which it does when a sixteenth has
+// passed. An adjustment leaves a marker of its own for one horizon. [Backend.Sweep]
 // has nothing to do. Memory is as the port says; cells beyond the horizon go when a new cell of the middle
 // level begins, so up to 1,024 buckets more are kept.
 //
 // # Round trips
 //
-// Calls that wait at the same time share a pipeline; each is still one atomic script with its own answer and its own
-// deadline. A call whose deadline passes before it was written is not sent.
+// Calls that wait at the same time share a pipeline, and up to 64 of them a run of the script, which decides on one after the other as
+// if each had come alone, reads the clock once and stores each key once: calls on a hot key cost little more than their answers. A
+// group is what came while another was under way; nothing ever waits for a group to fill. Each call has its own
+// deadline, and one whose deadline passes before it was written is not sent.
 //
 // # Cluster
 //

@@ -394,6 +394,47 @@ func TestKeysExpire(t *testing.T) {
 	}
 }
 
+// TestExpiryIsRenewed makes a key one that was last noted as used an eighth of its horizon ago: the next charge must let it live on
+// for a whole horizon, while one that follows soon need not.
+func TestExpiryIsRenewed(t *testing.T) {
+	t.Parallel()
+	address, prefix := testenv.Redis(t)
+	b, admin := openAt(t, address, redislimit.Options{Prefix: prefix, Timeout: patient}), connect(t, address)
+	i, name := item(t, "k", 100, 1), prefix+"{k}k"
+	horizon := time.Duration(i.Rule.Horizon()) * time.Millisecond
+	charge := func() time.Duration {
+		if _, err := b.Take(t.Context(), time.Time{}, []ratelimit.Item{i}, false); err != nil {
+			t.Fatal(err)
+		}
+		return admin.PTTL(t.Context(), name).Val()
+	}
+	shorten := func() {
+		if err := admin.PExpire(t.Context(), name, horizon/2).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := charge(); left < horizon || left > horizon*17/16 {
+		t.Errorf("a new key lives %s, want a horizon of %s and a sixteenth", left, horizon)
+	}
+	shorten()
+	if left := charge(); left > horizon/2 {
+		t.Errorf("a charge soon after set the expiry to %s", left)
+	}
+	head, err := admin.HGet(t.Context(), name, "h").Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const used = 25 // after flags, horizon, clock and bucket size
+	before := math.Float64frombits(binary.LittleEndian.Uint64(head[used:])) - float64(i.Rule.Horizon()/8)
+	binary.LittleEndian.PutUint64(head[used:], math.Float64bits(before))
+	if err := admin.HSet(t.Context(), name, "h", head).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if left := charge(); left < horizon {
+		t.Errorf("a charge an eighth of the horizon later leaves %s, want at least the horizon of %s", left, horizon)
+	}
+}
+
 // TestOldCellsAreDropped charges for ten horizons.
 func TestOldCellsAreDropped(t *testing.T) {
 	t.Parallel()

@@ -2,8 +2,6 @@ package redislimit
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -17,13 +15,6 @@ type scripted struct{ *redis.Cmd }
 
 // NoRetry tells the client's cluster side, which repeats pipelines on broken connections otherwise.
 func (scripted) NoRetry() bool { return true }
-
-// run is one run of the script: calls of "take" that share it, or a call of another kind.
-type run struct {
-	calls []*call
-	keys  []string
-	args  []any
-}
 
 // pipeline does calls in one round trip. Its time is its own: the callers leave when theirs is over.
 func (b *Backend) pipeline(batch []*call) {
@@ -54,12 +45,7 @@ func (b *Backend) runs(batch []*call) []*run {
 				open[tag] = r
 			}
 		}
-		r.calls, r.keys, r.args = append(r.calls, c), append(r.keys, c.keys...), append(r.args, c.args...)
-	}
-	for _, r := range runs {
-		if r.calls[0].take {
-			r.args = slices.Concat([]any{"take", len(r.calls)}, r.args)
-		}
+		r.calls = append(r.calls, c)
 	}
 	return runs
 }
@@ -67,7 +53,7 @@ func (b *Backend) runs(batch []*call) []*run {
 // shard names what a call may share a run with; false when with nothing, as with keys of several shards, whose refusal must not
 // hit others.
 func (b *Backend) shard(c *call) (string, bool) {
-	if !c.take {
+	if c.items == nil {
 		return "", false
 	}
 	if !b.cluster {
@@ -96,12 +82,7 @@ func (b *Backend) send(runs []*run, command, script string) []error {
 	pipe := b.client.Pipeline()
 	cmds := make([]scripted, len(runs))
 	for i, r := range runs {
-		args := make([]any, 0, 3+len(r.keys)+len(r.args))
-		args = append(args, command, script, len(r.keys))
-		for _, key := range r.keys {
-			args = append(args, key)
-		}
-		cmds[i] = scripted{redis.NewCmd(ctx, append(args, r.args...)...)}
+		cmds[i] = scripted{redis.NewCmd(ctx, r.command(command, script, b.o.Keep)...)}
 		_ = pipe.Process(ctx, cmds[i]) // only queues
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
@@ -109,33 +90,7 @@ func (b *Backend) send(runs []*run, command, script string) []error {
 	for i, r := range runs {
 		reply, err := cmds[i].Result()
 		errs[i] = err
-		r.deliver(reply, err)
+		b.touched.Add(r.deliver(reply, err))
 	}
 	return errs
 }
-
-func (r *run) deliver(reply any, err error) {
-	if !r.calls[0].take {
-		r.calls[0].reply, r.calls[0].err = reply, err
-		return
-	}
-	list, _ := reply.([]any)
-	if err == nil && len(list) != len(r.calls) {
-		err = errMalformed
-	}
-	for i, c := range r.calls {
-		c.err = err
-		if err != nil {
-			continue
-		}
-		c.reply = list[i]
-		if answer, ok := list[i].([]any); ok && len(answer) == 1 && answer[0] == "SIZES" {
-			c.err = errSizes
-		}
-	}
-}
-
-var (
-	errMalformed = errors.New("redis gave an answer that is not the script's")
-	errSizes     = errors.New("SIZES")
-)

@@ -5,10 +5,16 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+
+	"vibesdk-gcp/platform/ratelimit"
 )
 
-// maxPipeline bounds the calls of one round trip.
-const maxPipeline = 128
+// maxPipeline bounds the calls of one round trip. While one is under way another begins with worthwhile calls at least: a run of
+// the script costs as much as two or three calls, and one that comes early only waits in Redis.
+const (
+	maxPipeline = 128
+	worthwhile  = 24
+)
 
 var errClosed = errors.New("rate limits are closed")
 
@@ -26,16 +32,19 @@ type queue struct {
 
 // call is one thing to be done by the script.
 type call struct {
-	// take says that it can share a run of the script with others.
-	take bool
 	keys []string
+	// now, dry and items are those of a call that takes, which can share a run of the script with others.
+	now   float64
+	dry   bool
+	items []ratelimit.Item
+	// args are those of a call of another kind.
 	args []any
 
 	// state moves from queued to sent, or to left when the caller gave up before.
-	state atomic.Int32
-	done  chan struct{}
-	reply any
-	err   error
+	state   atomic.Int32
+	done    chan struct{}
+	err     error
+	answers []ratelimit.Answer // of meaning once done is closed
 }
 
 const (
@@ -45,20 +54,20 @@ const (
 )
 
 // do has a call done and returns when it answered or ctx ended. Only a call that was sent may then have been run.
-func (q *queue) do(ctx context.Context, c *call) (any, error) {
+func (q *queue) do(ctx context.Context, c *call) error {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	c.done = make(chan struct{})
 	if err := q.add(c); err != nil {
-		return nil, err
+		return err
 	}
 	select {
 	case <-c.done:
-		return c.reply, c.err
+		return c.err
 	case <-ctx.Done():
 		c.state.CompareAndSwap(queued, left)
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 }
 
@@ -69,7 +78,7 @@ func (q *queue) add(c *call) error {
 		return errClosed
 	}
 	q.waiting = append(q.waiting, c)
-	if q.running < q.workers && (q.running == 0 || len(q.waiting) > maxPipeline/4) {
+	if q.running < q.workers && (q.running == 0 || len(q.waiting) >= worthwhile) {
 		q.running++
 		q.group.Go(q.work)
 	}
@@ -93,6 +102,10 @@ func (q *queue) work() {
 func (q *queue) take() []*call {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.running > 1 && len(q.waiting) < worthwhile {
+		q.running-- // the others take them
+		return nil
+	}
 	var batch []*call
 	n := 0
 	for ; n < len(q.waiting) && len(batch) < maxPipeline; n++ {

@@ -31,14 +31,20 @@ func run(t *testing.T, open func(testing.TB) ratelimit.Backend) {
 		Touched: func(b ratelimit.Backend) int64 { return b.(*backend).Touched() },
 		Rows:    func(b ratelimit.Backend) int { return b.(*backend).rows(t) },
 	})
-	t.Run("vectors", func(t *testing.T) {
-		t.Parallel()
-		files := []string{"../shared/conformance/ratelimit/vectors.jsonl"}
-		if list := os.Getenv("RATELIMIT_VECTORS"); list != "" {
-			files = strings.Split(list, ",")
-		}
-		ratelimittest.Vectors(t, open, files, os.Getenv("REQUIRE_BACKENDS") == "1")
-	})
+}
+
+func TestVectors(t *testing.T) {
+	t.Parallel()
+	files := []string{ratelimittest.Recorded}
+	if list := os.Getenv("RATELIMIT_VECTORS"); list != "" {
+		files = strings.Split(list, ",")
+	}
+	for name, open := range map[string]func(testing.TB) ratelimit.Backend{"SQLite": openSQLite, "Postgres": openPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ratelimittest.Vectors(t, open, files, os.Getenv("REQUIRE_BACKENDS") == "1")
+		})
+	}
 }
 
 // backend shows its database to tests.

@@ -29,8 +29,9 @@ func statementsFor(d sqldb.Dialect) statements {
 		// held before any later statement takes its snapshot. The clock is read when they are held.
 		s.lock = `WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k)
 			SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, set_config('synchronous_commit', $2, true), count(*) FROM held`
-		s.read = `SELECT c.key, c.cell, c.data FROM unnest($1::text[], $2::text[]) AS w (key, cell)
-			JOIN ratelimit_cells AS c ON c.key = w.key AND c.cell = w.cell`
+		// The fence keeps this from becoming a join: a plan made while the table was small, and then kept, would read all of it.
+		s.read = `SELECT w.key, w.cell, c.data FROM unnest($1::text[], $2::text[]) AS w (key, cell),
+			LATERAL (SELECT data FROM ratelimit_cells AS r WHERE r.key = w.key AND r.cell = w.cell OFFSET 0) AS c`
 		s.write = `INSERT INTO ratelimit_cells (key, cell, data, expires_at)
 			SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[])
 			ON CONFLICT (key, cell) DO UPDATE SET data = excluded.data, expires_at = excluded.expires_at`

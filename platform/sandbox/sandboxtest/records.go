@@ -36,6 +36,7 @@ func RunRecords(t *testing.T, newDriver func(t *testing.T) sandbox.RecordDriver,
 		{"ListPages", listPages},
 		{"ListByState", listByState},
 		{"ListDueIsRecordDue", listDueIsRecordDue},
+		{"CountLeavesOutWhatEnded", countLeavesOutWhatEnded},
 		{"TouchMovesForward", touchMovesForward},
 		{"UpdateFollowsTheRules", updateFollowsTheRules},
 		{"UpdateWritesNothingForNothing", updateWritesNothingForNothing},
@@ -332,4 +333,26 @@ func equal(t *testing.T, got, want any) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+}
+
+func countLeavesOutWhatEnded(t *testing.T, d sandbox.RecordDriver) {
+	counts, err := d.Count(t.Context())
+	must(t, err)
+	if len(counts) != 0 {
+		t.Errorf("an empty store counts %v", counts)
+	}
+	want := map[sandbox.State]int{}
+	for i, s := range states {
+		for n := range i + 1 {
+			r := create(t, d, fmt.Sprint("count-", s, n))
+			r.State, r.Reason = s, "x"
+			must(t, d.Save(t.Context(), r))
+		}
+		if !s.Terminal() {
+			want[s] = i + 1
+		}
+	}
+	counts, err = d.Count(t.Context())
+	must(t, err)
+	equal(t, counts, want)
 }

@@ -118,6 +118,25 @@ func (d *Driver) List(ctx context.Context, q sandbox.Query) ([]sandbox.Record, e
 	return list, wrap("list", rows.Err())
 }
 
+// Count implements [sandbox.RecordDriver].
+func (d *Driver) Count(ctx context.Context) (map[sandbox.State]int, error) {
+	rows, err := d.db.R.QueryContext(ctx, d.q.count)
+	if err != nil {
+		return nil, wrap("count", err)
+	}
+	defer rows.Close()
+	counts := map[sandbox.State]int{}
+	for rows.Next() {
+		var state sandbox.State
+		var n int
+		if err := rows.Scan(&state, &n); err != nil {
+			return nil, wrap("count", err)
+		}
+		counts[state] = n
+	}
+	return counts, wrap("count", rows.Err())
+}
+
 // Touch implements [sandbox.RecordDriver].
 func (d *Driver) Touch(ctx context.Context, at map[string]time.Time) error {
 	return wrap("touch", d.db.Tx(ctx, func(tx *sql.Tx) error {

@@ -27,8 +27,8 @@ const dueBy = ` AND (expires_at <> 0 AND expires_at <= $2
 const live = ` AND state NOT IN ('deleted', 'failed')`
 
 type queries struct {
-	dialect                                                          sqldb.Dialect
-	insert, insertSpec, load, spec, update, version, dropSpec, touch string
+	dialect                                                                 sqldb.Dialect
+	insert, insertSpec, load, spec, update, version, dropSpec, touch, count string
 }
 
 func newQueries(dialect sqldb.Dialect) queries {
@@ -51,6 +51,7 @@ func newQueries(dialect sqldb.Dialect) queries {
 		version:    dialect.SQL("SELECT version FROM sandboxes WHERE id = $1"),
 		dropSpec:   dialect.SQL("DELETE FROM sandbox_specs WHERE id = $1"),
 		touch:      dialect.SQL("UPDATE sandboxes SET active_at = $2 WHERE id = $1 AND active_at < $2"),
+		count:      dialect.SQL("SELECT state, COUNT(*) FROM sandboxes WHERE " + strings.TrimPrefix(live, " AND ") + " GROUP BY state"),
 	}
 }
 

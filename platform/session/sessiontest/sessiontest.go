@@ -115,4 +115,9 @@ var cases = []suiteCase{
 	{"ReadersOutlastBrokenWatches", readersOutlastBrokenWatches},
 	{"ClonesCopyTheNewest", clonesCopyTheNewest},
 	{"AlarmsAreListed", alarmsAreListed},
+
+	{"AdoptedSessionsGoOn", adoptedSessionsGoOn},
+	{"AdoptedTombstonesRemember", adoptedTombstonesRemember},
+	{"AdoptionIsOne", adoptionIsOne},
+	{"FaultyRecordsAreNotAdopted", faultyRecordsAreNotAdopted},
 }

@@ -5,13 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 
 	"vibesdk-gcp/platform/session"
@@ -85,6 +92,82 @@ func TestMetrics(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("counted\n%v, want\n%v", got, want)
 	}
+}
+
+// TestCommitsAreSpans follows a mutation's trace into the commit that decided it.
+func TestCommitsAreSpans(t *testing.T) {
+	t.Parallel()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	d := &scripted{Driver: newMemory(""), script: []error{session.ErrConflict}}
+	s := session.NewStore(d, session.Options{Logger: quiet, TracerProvider: provider})
+	ctx, caller := provider.Tracer("test").Start(t.Context(), "caller")
+	if _, err := s.Apply(ctx, "secret-session", []session.Mutation{put("a", `"secret-state"`), put("b", "2")}); err != nil {
+		t.Fatal(err)
+	}
+	caller.End()
+	spans := exporter.GetSpans()
+	if len(spans) != 3 {
+		t.Fatalf("%d spans, want two commits and the caller", len(spans))
+	}
+	for i, failed := range []bool{true, false} {
+		span := spans[i]
+		if span.Name != "commit session" || span.Parent.SpanID() != caller.SpanContext().SpanID() || len(span.Links) > 0 {
+			t.Errorf("span %d is %s with parent %s and links %v", i, span.Name, span.Parent.SpanID(), span.Links)
+		}
+		if (span.Status.Code == codes.Error) != failed {
+			t.Errorf("span %d has the status %v", i, span.Status)
+		}
+		if text := fmt.Sprint(span.Attributes); strings.Contains(text, "secret") || !slices.Contains(span.Attributes, attribute.Int("session.mutations", 2)) {
+			t.Errorf("span %d has the attributes %v", i, span.Attributes)
+		}
+	}
+}
+
+// TestCommitsLinkAllTheirCallers holds a commit back until two more callers wait for the next one.
+func TestCommitsLinkAllTheirCallers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		exporter := tracetest.NewInMemoryExporter()
+		provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+		gate := make(chan struct{})
+		s := session.NewStore(&gated{Driver: newMemory(""), gate: gate}, session.Options{Logger: quiet, TracerProvider: provider})
+		var callers []trace.SpanContext
+		for _, id := range []string{"a", "b", "c"} {
+			ctx, span := provider.Tracer("test").Start(t.Context(), "caller")
+			callers = append(callers, span.SpanContext())
+			go func() {
+				if _, err := s.Apply(ctx, "s", []session.Mutation{put(id, "1")}); err != nil {
+					t.Error(err)
+				}
+			}()
+			synctest.Wait() // the first is at the gate, the others wait behind it
+		}
+		close(gate)
+		synctest.Wait()
+		spans := exporter.GetSpans()
+		if len(spans) != 2 {
+			t.Fatalf("%d commits, want the first caller's and that of the other two", len(spans))
+		}
+		if len(spans[0].Links) != 0 || spans[0].Parent.SpanID() != callers[0].SpanID() {
+			t.Errorf("the first commit has the parent %s and the links %v", spans[0].Parent.SpanID(), spans[0].Links)
+		}
+		if links := spans[1].Links; len(links) != 1 || links[0].SpanContext.SpanID() != callers[2].SpanID() || spans[1].Parent.SpanID() != callers[1].SpanID() {
+			t.Errorf("the second commit has the parent %s and the links %v", spans[1].Parent.SpanID(), links)
+		}
+	})
+}
+
+// gated holds every commit until the gate is open.
+type gated struct {
+	session.Driver
+
+	gate chan struct{}
+}
+
+func (g *gated) Commit(ctx context.Context, next *session.Record) (*session.Record, error) {
+	<-g.gate
+	return g.Driver.Commit(ctx, next)
 }
 
 func TestPanicIsAnErrorOfItsCallers(t *testing.T) {

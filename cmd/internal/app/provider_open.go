@@ -5,15 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 
-	"gocloud.dev/blob/fileblob"
-
 	"vibesdk-gcp/events"
-	"vibesdk-gcp/internal/obs"
 	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/deployment"
 	"vibesdk-gcp/platform/deployment/sqldeployment"
@@ -23,18 +18,17 @@ import (
 	"vibesdk-gcp/schemas"
 )
 
-// openLocal opens the ports of the local provider: one database, sandboxes as processes, uploads in a folder.
-func openLocal(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *provider, err error) {
+// openPorts opens the ports that the roles need, with the drivers that the configuration picks.
+func openPorts(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *provider, err error) {
 	p := &provider{log: log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if p.telemetry, err = obs.NewTelemetry(); err != nil {
+	if err := p.openTelemetry(ctx, c, roles); err != nil {
 		return nil, err
 	}
-	p.onClose("telemetry", p.telemetry.Close)
 	if err := p.openDatabase(ctx, c.databaseURL()); err != nil {
 		return nil, err
 	}
@@ -43,6 +37,9 @@ func openLocal(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_
 	}
 	p.records = sandbox.NewRecords(sqlsandbox.New(p.db))
 	p.records.Logger = log
+	if err := p.records.Measure(p.telemetry.Meter); err != nil {
+		return nil, err
+	}
 	p.onClose("records", p.records.Close)
 	p.routes = deployment.NewTable(sqldeployment.New(p.db), deployment.Options{})
 	p.onClose("routes", func(context.Context) error { return p.routes.Close() })
@@ -61,8 +58,8 @@ func openLocal(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_
 			return nil, err
 		}
 	}
-	if slices.Contains(roles, RoleGateway) || slices.Contains(roles, RoleStateWriter) {
-		if err := p.openSources(c.DataDir); err != nil {
+	if slices.ContainsFunc(roles, needsSources) {
+		if err := p.openSources(ctx, c); err != nil {
 			return nil, err
 		}
 	}
@@ -89,7 +86,7 @@ func (p *provider) openBus(ctx context.Context, c Config) error {
 	}
 	p.bus = events.New(driver, events.Options{
 		Source: "vibed", DrainTimeout: c.DrainTimeout, Logger: p.log,
-		TracerProvider: p.telemetry.Tracer, MeterProvider: p.telemetry.Meter,
+		TracerProvider: p.telemetry.Tracer, MeterProvider: p.telemetry.Meter, Watchdog: p.watchdog,
 	})
 	p.onClose("bus", func(context.Context) error { return p.bus.Close() })
 	return nil
@@ -109,23 +106,5 @@ func (p *provider) openRuntime(ctx context.Context, c Config) error {
 	}
 	p.onClose("sandboxes", driver.Close)
 	p.runtime = sandbox.NewRuntime(driver, sandbox.RuntimeOptions{Meter: p.telemetry.Meter.Meter("vibesdk-gcp/platform/sandbox")})
-	return nil
-}
-
-func (p *provider) openSources(dataDir string) error {
-	dir, err := filepath.Abs(filepath.Join(dataDir, "blobs"))
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("uploads: %w", err)
-	}
-	// Temporary files beside their target, where rename works; no sidecar files.
-	p.sources, err = fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite, DirFileMode: 0o700})
-	if err != nil {
-		return fmt.Errorf("uploads: %w", err)
-	}
-	p.onClose("uploads", func(context.Context) error { return p.sources.Close() })
-	p.sourcesURL = (&url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}).String()
 	return nil
 }
