@@ -21,7 +21,7 @@ type config struct {
 }
 
 // readConfig reads the environment of a container: SANDBOX_TASK, and what Cloud Run sets, PORT in services and
-// CLOUD_RUN_EXECUTION and CLOUD_RUN_TASK_ATTEMPT in jobs. With --task none of it counts.
+// CLOUD_RUN_EXECUTION in jobs. With --task none of it counts.
 func readConfig(flag string) (config, error) {
 	if flag != "" {
 		return config{address: flag}, nil

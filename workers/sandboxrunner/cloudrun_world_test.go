@@ -67,7 +67,7 @@ type region struct {
 }
 
 func newRegion(l *ledger, sandboxd string) (*region, error) {
-	dir, err := os.MkdirTemp("", "region-") //nolint:usetesting // one for each of hundreds of cases, removed with it
+	dir, err := os.MkdirTemp("", "region-") // one for each of hundreds of cases, removed with it
 	if err != nil {
 		return nil, err
 	}
@@ -332,7 +332,8 @@ func (tr *trouble) RoundTrip(req *http.Request) (resp *http.Response, err error)
 	return resp, err
 }
 
-// troubledStore is a store with trouble. A call is named after the method and the last part of the key.
+// troubledStore is a store with trouble. A call is named after the method and the last part of the key, but for those that come
+// in rows of alike: signatures, and the removal of all but the last object.
 type troubledStore struct {
 	cloudrunsandbox.Store
 	tr *trouble
@@ -345,7 +346,12 @@ func callName(method, key string) string {
 	if strings.HasSuffix(key, "/") {
 		return method + " " + []string{"all", "sandbox", "generation", "generation"}[min(strings.Count(key, "/")-1, 3)]
 	}
-	return method + " " + key[strings.LastIndexByte(key, '/')+1:]
+	name := key[strings.LastIndexByte(key, '/')+1:]
+	if method == "sign" || method == "delete" && name != "build.task.json" {
+		name, _, _ = strings.Cut(name, ".")
+		name = "an object of the " + map[bool]string{true: "preview", false: "build"}[name == "serve"]
+	}
+	return method + " " + name
 }
 
 func (s troubledStore) Get(ctx context.Context, key string) (body []byte, err error) {

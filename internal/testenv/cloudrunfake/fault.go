@@ -131,6 +131,7 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 		case <-timer.C:
 		case <-ctx.Done():
 		}
+	default: // Before has returned
 	}
 	return answer, err
 }

@@ -95,10 +95,8 @@ func (d *Driver) execute(ctx context.Context, t sandbox.Task, first bool) error 
 }
 
 func (d *Driver) noteExecution(ctx context.Context, ref sandbox.Ref, name string, first bool) error {
-	noted := false
-	var err error
 	if first {
-		noted, err = d.create(ctx, key(ref, buildRun), runs{Executions: []string{name}})
+		noted, err := d.create(ctx, key(ref, buildRun), runs{Executions: []string{name}})
 		if noted || err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ var (
 	errUnsure = errors.New("the outcome is not known")
 	// errQuota and errRefused go with ErrUnavailable: the call had no effect.
 	errQuota   = errors.New("a quota of Cloud Run is used up")
-	errRefused = errors.New("Cloud Run refuses it")
+	errRefused = errors.New("refused by Cloud Run")
 )
 
 // translate turns what a call of Cloud Run returned into the driver's errors and the port's. What only an operator can mend,

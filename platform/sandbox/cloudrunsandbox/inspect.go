@@ -34,13 +34,13 @@ func (d *Driver) inspectBuild(ctx context.Context, ref sandbox.Ref) (sandbox.Sta
 		return st, err
 	}
 	var names []string
-	claimed := false
 	var claim sandbox.GuestClaim
 	var known runs
 	if err := d.readIf(ctx, key(ref, buildClaim), &claim); err != nil {
 		return sandbox.Status{}, err
 	}
-	if claimed = claim.Owner != ""; claimed {
+	claimed := claim.Owner != ""
+	if claimed {
 		names = []string{d.jobName() + "/executions/" + claim.Owner}
 	} else {
 		if err := d.readIf(ctx, key(ref, buildRun), &known); err != nil {
@@ -195,7 +195,7 @@ func (d *Driver) firstAnswer(ctx context.Context, ref sandbox.Ref, uri string, s
 	defer cancel()
 	live, err := sandbox.NewControl(uri, task.ControlToken, d.o.HTTPClient).Status(limited)
 	if err != nil || !live.Healthy {
-		return st, nil //nolint:nilerr // not yet
+		return st, nil // not yet
 	}
 	if err := d.write(ctx, key(ref, serveReady), ready{uri}); err != nil {
 		return sandbox.Status{}, err

@@ -52,7 +52,7 @@ func Build(ctx context.Context, task sandbox.GuestTask, out io.Writer) error {
 		if b.logCopy, err = newLogCopy(task.Dir, ".build-log", task.Store.Log); err != nil {
 			return err
 		}
-		defer b.logCopy.Close()
+		defer b.logCopy.Close() //nolint:errcheck // it is in the store
 		out = io.MultiWriter(out, b.logCopy)
 	}
 	b.log = newPhaseLog(out, task, buildRing)

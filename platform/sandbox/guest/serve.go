@@ -58,7 +58,7 @@ func Serve(ctx context.Context, task sandbox.GuestTask, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		defer copied.Close()
+		defer copied.Close() //nolint:errcheck // it is in the store
 		out = io.MultiWriter(out, copied)
 		s.logCopy = copied
 		defer func() {

@@ -41,7 +41,7 @@ func restoreSnapshot(ctx context.Context, address, digest, app string) error {
 	if err != nil {
 		return err
 	}
-	defer r.Close() //nolint:errcheck // only read from
+	defer r.Close()
 	sum := sha256.New()
 	all := io.TeeReader(r, sum)
 	z, err := zstd.NewReader(all)
