@@ -24,7 +24,7 @@ type room struct {
 
 // Tests of any room may build their world from real parts: the migrations, the back ends that testenv
 // finds, and the suites.
-var testsEverywhere = []string{"schemas", "schemas/gen", "internal/*", "*/*test", "*/*/*test"}
+var testsEverywhere = []string{"schemas", "schemas/gen", "internal/*", "internal/testenv/*", "*/*test", "*/*/*test"}
 
 var ports = []string{"platform/session", "platform/ratelimit", "platform/sandbox", "platform/deployment"}
 
@@ -110,7 +110,8 @@ func TestArchitecture(t *testing.T) {
 // TestEnvironmentIsReadInOnePlace keeps every environment variable in the one file that documents them.
 func TestEnvironmentIsReadInOnePlace(t *testing.T) {
 	readers := []string{"os.Getenv(", "os.LookupEnv(", "os.Environ("}
-	homes := []string{"cmd/internal/app/config*.go", "internal/testenv/*.go", "internal/crashpoint/*.go", "*_test.go", "*/*_test.go", "*/*/*_test.go", "*/*/*/*_test.go", "*/*/*/*/*_test.go"}
+	// sandboxd is a program of its own inside a container, whose environment is all that Cloud Run lets a caller set.
+	homes := []string{"cmd/internal/app/config*.go", "cmd/sandboxd/config.go", "internal/testenv/*.go", "internal/crashpoint/*.go", "*_test.go", "*/*_test.go", "*/*/*_test.go", "*/*/*/*_test.go", "*/*/*/*/*_test.go"}
 	for _, file := range goFiles(t) {
 		if matchAny(homes, file) {
 			continue
