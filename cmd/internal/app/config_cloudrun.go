@@ -3,6 +3,7 @@ package app
 import (
 	"strings"
 
+	"vibesdk-gcp/platform/deployment"
 	"vibesdk-gcp/platform/sandbox/cloudrunsandbox"
 )
 
@@ -70,6 +71,14 @@ func (c Config) CheckRoles(roles []Role) error {
 		}
 	}
 	return r.err()
+}
+
+// sandboxTarget is the kind of place that sandboxes run at. What the fake runs is on this machine.
+func (c Config) sandboxTarget() deployment.Target {
+	if c.SandboxBackend == "cloudrun" && !c.CloudRun.Fake {
+		return deployment.TargetCloudRun
+	}
+	return deployment.TargetProcess
 }
 
 func (c Config) fakeCloudRun() bool { return c.SandboxBackend == "cloudrun" && c.CloudRun.Fake }
