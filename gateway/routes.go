@@ -10,7 +10,7 @@ import (
 // routes is the route table: the one place that says what the mux serves and what the OpenAPI document describes.
 func (g *Gateway) routes() []route {
 	return slices.Concat(
-		g.publishRoutes(), g.sandboxRoutes(), g.sessionRoutes(), g.limitRoutes(), g.letterRoutes(), g.deploymentRoutes(), g.runnerRoutes(), g.agentRoutes(), g.vibeSDKRoutes(), g.serverRoutes(),
+		g.publishRoutes(), g.sandboxRoutes(), g.sessionRoutes(), g.limitRoutes(), g.letterRoutes(), g.deploymentRoutes(), g.runnerRoutes(), g.agentRoutes(), g.vibeSDKRoutes(), g.profileRoutes(), g.serverRoutes(),
 	)
 }
 
