@@ -15,6 +15,10 @@ locals {
     scheduler = "service-${data.google_project.platform.number}@gcp-sa-cloudscheduler.iam.gserviceaccount.com"
     run       = "service-${data.google_project.sandboxes.number}@serverless-robot-prod.iam.gserviceaccount.com"
   }
+  # Whoever deploys an image must be able to read it. Images elsewhere must be public or granted by hand.
+  image_repository = var.image_repository != null ? var.image_repository : try(
+    regex("^(?P<location>[a-z0-9-]+)-docker\\.pkg\\.dev/${var.project_id}/(?P<name>[^/]+)/", var.sandbox_image), null,
+  )
   apis = [
     "artifactregistry.googleapis.com",
     "certificatemanager.googleapis.com",
@@ -82,4 +86,14 @@ resource "google_artifact_registry_repository_iam_member" "sandboxes" {
   role       = "roles/artifactregistry.reader"
   member     = "serviceAccount:${local.agents.run}"
   depends_on = [google_project_service.sandboxes]
+}
+
+# Making a preview, or a new revision of it, is deploying the sandbox image.
+resource "google_artifact_registry_repository_iam_member" "deployers" {
+  for_each = local.image_repository == null ? {} : { for role in ["sandboxrunner", "janitor"] : role => local.email[role] }
+
+  location   = local.image_repository.location
+  repository = local.image_repository.name
+  role       = "roles/artifactregistry.reader"
+  member     = "serviceAccount:${each.value}"
 }

@@ -20,13 +20,8 @@ locals {
       topic == local.dead_letters ? { pubsub = "serviceAccount:${local.agents.pubsub}" } : {},
     )
   }
-  # Who consumes each subscription: the role of the same name, or people.
   subscribers = {
-    for name in keys(local.subscriptions) : name => (
-      contains(keys(module.settings.subscribers), name)
-      ? { (name) = "serviceAccount:${local.email[module.settings.subscribers[name]]}" }
-      : { for member in var.operators : member => member }
-    )
+    for name in keys(local.subscriptions) : name => { (name) = "serviceAccount:${local.email[module.settings.subscribers[name]]}" }
   }
   subscriptions_of = {
     for topic in keys(local.topics) : topic => { for name, s in local.subscriptions : name => s if s.topic == topic }
@@ -47,12 +42,23 @@ module "settings" {
   agent_host_url     = var.agent_host == null ? "" : var.agent_host.url
   log_level          = var.log_level
   bucket             = module.sandbox.bucket
-  environment        = var.environment
+  sandboxes = {
+    project_id      = local.sandbox_project
+    region          = var.region
+    job             = module.sandbox.job
+    image           = var.sandbox_image
+    service_account = module.sandbox.service_account
+    cpu             = var.preview.cpu
+    memory          = var.preview.memory
+    network         = var.sandbox_network
+  }
+  environment = var.environment
   secrets = {
     database_url   = module.sql.secret_id
     redis_url      = var.limit_backend == "redis" ? module.redis[0].secret_id : ""
     api_key        = var.api_key_secret
     agent_host_key = var.agent_host == null ? "" : var.agent_host.key_secret
+    jwt            = var.jwt_secret
   }
 }
 
@@ -73,7 +79,7 @@ module "dead_letters" {
   prefix        = module.settings.prefix
   name          = local.dead_letters
   subscriptions = local.subscriptions_of[local.dead_letters]
-  # What people must look at may wait as long as Pub/Sub can keep it.
+  # What people must look at is filed in the database by then, unless the role that does it is away for long.
   retention     = "2678400s"
   publishers    = local.publishers[local.dead_letters]
   subscribers   = { for name in keys(local.subscriptions_of[local.dead_letters]) : name => local.subscribers[name] }
@@ -162,6 +168,7 @@ module "sandbox" {
   image               = var.sandbox_image
   cpu                 = var.build.cpu
   memory              = var.build.memory
+  network             = var.sandbox_network
   bucket_location     = var.region
   bucket_users        = { for role in ["gateway", "sandboxrunner", "janitor"] : role => local.email[role] }
   bucket_readers      = { statewriter = local.email["statewriter"] }
@@ -234,8 +241,7 @@ module "observability" {
   emails                = var.alert_emails
   notification_channels = var.notification_channels
   playbooks_url         = var.playbooks_url
-  consumers             = flatten([for topic in module.topic : values(topic.subscriptions)])
-  parked_subscription   = module.dead_letters.subscriptions["parked"]
+  consumers             = concat(flatten([for topic in module.topic : values(topic.subscriptions)]), values(module.dead_letters.subscriptions))
   ticks_topic           = module.topic["cleanup-ticks"].name
   gateway_service       = module.gateway.service
   router_service        = module.router.service

@@ -13,7 +13,7 @@ import (
 var functions = []string{
 	"alltrue", "base64encode", "can", "cidrhost", "coalesce", "concat", "contains", "distinct", "endswith", "file", "flatten", "floor",
 	"jsondecode", "jsonencode", "join", "keys", "length", "lookup", "lower", "merge", "one", "regex", "replace", "setintersection",
-	"setsubtract", "sort", "split", "startswith", "tolist", "tonumber", "toset", "tostring", "trimsuffix", "values", "yamldecode",
+	"setsubtract", "sort", "split", "startswith", "tolist", "tonumber", "toset", "tostring", "trimsuffix", "try", "values", "yamldecode",
 }
 
 // checkReferences follows every reference of a module, and returns which variables and locals are used.

@@ -95,45 +95,70 @@ func TestAlertsHavePlaybooks(t *testing.T) {
 	}
 }
 
+// TestLogAlertsAreLogged holds that the janitor logs what the alert on dead letters looks for.
+func TestLogAlertsAreLogged(t *testing.T) {
+	source, err := os.ReadFile("../../workers/janitor/letters.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts, err := os.ReadFile("modules/observability/alerts.tf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := regexp.MustCompile(`jsonPayload\.message=\\"([^"\\]+)\\"`).FindSubmatch(alerts)
+	if message == nil || !strings.Contains(string(source), `ErrorContext(ctx, "`+string(message[1])+`"`) {
+		t.Errorf("the alert looks for %q, which workers/janitor/letters.go does not log as an error", message)
+	}
+}
+
 // TestTopicsHavePublishersAndConsumers holds the settings against the topic table.
 func TestTopicsHavePublishersAndConsumers(t *testing.T) {
 	m := loadTree(t, ".")["modules/settings"]
-	var topics, consumers []string
+	var topics, subscriptions []string
 	for _, topic := range events.Topics() {
 		topics = append(topics, topic.Name)
 	}
 	for _, sub := range events.Subscriptions() {
-		if sub.Name != events.Parked.Name { // people's
-			consumers = append(consumers, sub.Name)
-		}
+		subscriptions = append(subscriptions, sub.Name)
 	}
 	slices.Sort(topics)
-	slices.Sort(consumers)
-	publishers := object(t, m, "publishers")
+	slices.Sort(subscriptions)
+	publishers, subscribers := object(t, m, "publishers"), object(t, m, "subscribers")
 	if diff := cmp.Diff(topics, names(publishers)); diff != "" {
 		t.Errorf("publishers (-topics +settings):\n%s", diff)
 	}
-	var pools []string
+	if diff := cmp.Diff(subscriptions, names(subscribers)); diff != "" {
+		t.Fatalf("subscribers (-subscriptions +settings):\n%s", diff)
+	}
+	var pools, consumers []string
 	for role, place := range object(t, m, "places") {
 		if v, _ := place.Value(nil); v.AsString() == "pool" {
 			pools = append(pools, role)
 		}
 	}
-	slices.Sort(pools)
-	if diff := cmp.Diff(consumers, pools); diff != "" {
-		t.Errorf("a worker has the name of its subscription (-subscriptions +pools):\n%s", diff)
-	}
 	for _, sub := range events.Subscriptions() {
-		if sub.Name == events.Parked.Name {
-			continue
+		role, diags := subscribers[sub.Name].Value(nil)
+		if diags.HasErrors() {
+			t.Fatal(diags)
 		}
+		consumer := role.AsString()
+		consumers = append(consumers, consumer)
 		// Every consumer parks, and those of unordered topics publish delayed copies to what they consume.
-		if !slices.Contains(texts(t, publishers[events.DeadLetters.Name]), sub.Name) {
-			t.Errorf("%s may not park", sub.Name)
+		if !slices.Contains(texts(t, publishers[events.DeadLetters.Name]), consumer) {
+			t.Errorf("%s may not park", consumer)
 		}
-		if !sub.Topic.Ordered && !slices.Contains(texts(t, publishers[sub.Topic.Name]), sub.Name) {
-			t.Errorf("%s may not publish delayed copies to %s", sub.Name, sub.Topic.Name)
+		if !sub.Topic.Ordered && !slices.Contains(texts(t, publishers[sub.Topic.Name]), consumer) {
+			t.Errorf("%s may not publish delayed copies to %s", consumer, sub.Topic.Name)
 		}
+		// What consumers give up on is published again by the gateway.
+		if !slices.Contains(texts(t, publishers[sub.Topic.Name]), "gateway") {
+			t.Errorf("the gateway may not publish dead letters of %s again", sub.Topic.Name)
+		}
+	}
+	slices.Sort(pools)
+	slices.Sort(consumers)
+	if diff := cmp.Diff(consumers, pools); diff != "" {
+		t.Errorf("a pool consumes one subscription (-consumers +pools):\n%s", diff)
 	}
 }
 

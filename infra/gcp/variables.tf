@@ -72,7 +72,7 @@ variable "sandbox_image" {
 }
 
 variable "image_repository" {
-  description = "Location and name of the Artifact Registry repository in project_id with the images. Needed when sandbox_project_id is another project, whose Cloud Run then gets the right to read it."
+  description = "Location and name of the Artifact Registry repository in project_id with the images. By default it is read from sandbox_image, if that is in project_id. Needed when sandbox_project_id is another project, whose Cloud Run then gets the right to read it."
   type        = object({ location = string, name = string })
   default     = null
 
@@ -211,6 +211,7 @@ variable "instances" {
     callbackrunner = optional(number, 1)
     sandboxrunner  = optional(number, 1)
     janitor        = optional(number, 1)
+    deadletters    = optional(number, 1)
   })
   default = {}
 
@@ -219,7 +220,7 @@ variable "instances" {
     error_message = "instances: min must not be more than max."
   }
   validation {
-    condition     = alltrue([for n in [var.instances.statewriter, var.instances.callbackrunner, var.instances.sandboxrunner, var.instances.janitor] : n >= 1 && n <= 100])
+    condition     = alltrue([for n in [var.instances.statewriter, var.instances.callbackrunner, var.instances.sandboxrunner, var.instances.janitor, var.instances.deadletters] : n >= 1 && n <= 100])
     error_message = "instances of workers must be 1 to 100."
   }
 }
@@ -235,6 +236,31 @@ variable "build" {
   validation {
     condition     = contains(["1", "2", "4", "8"], var.build.cpu) && can(regex("^[0-9]+(Mi|Gi)$", var.build.memory))
     error_message = "build.cpu must be 1, 2, 4 or 8, and build.memory like 4Gi."
+  }
+}
+
+variable "preview" {
+  description = "CPUs and memory of a preview; its files are kept in memory as well."
+  type = object({
+    cpu    = optional(string, "1")
+    memory = optional(string, "1Gi")
+  })
+  default = {}
+
+  validation {
+    condition     = contains(["1", "2", "4", "8"], var.preview.cpu) && can(regex("^[0-9]+(Mi|Gi)$", var.preview.memory))
+    error_message = "preview.cpu must be 1, 2, 4 or 8, and preview.memory like 1Gi."
+  }
+}
+
+variable "sandbox_network" {
+  description = "Network and subnetwork, by id, through which builds and previews send everything, so that a firewall can bound it. One of their own, with Cloud NAT for package registries: in the platform's, generated code could reach the database. Null: they reach the internet and no network."
+  type        = object({ network = string, subnetwork = string })
+  default     = null
+
+  validation {
+    condition     = var.sandbox_network == null || try(var.sandbox_network.network != "" && var.sandbox_network.subnetwork != "", false)
+    error_message = "sandbox_network needs both ids."
   }
 }
 
@@ -259,6 +285,17 @@ variable "agent_host" {
   }
 }
 
+variable "jwt_secret" {
+  description = "Id of the secret with VibeSDK's JWT_SECRET, at least 32 bytes: with it VibeSDK's own clients may connect to agents, and owners see their private apps. Empty: they may not."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{0,255}$", var.jwt_secret))
+    error_message = "jwt_secret must be the id of a secret, not its value: letters, digits, dashes and underscores."
+  }
+}
+
 variable "publishers" {
   description = "Members from outside that publish, by topic: an agent host publishes to state-mutations, an app builder to sandbox-requests."
   type        = map(set(string))
@@ -271,7 +308,7 @@ variable "publishers" {
 }
 
 variable "operators" {
-  description = "Members, best a group, that may read dead letters and publish them again."
+  description = "Members, best a group, that may publish to every topic by hand. Dead letters are read and published again through the gateway, with its key."
   type        = set(string)
   default     = []
 

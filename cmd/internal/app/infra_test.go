@@ -45,7 +45,7 @@ func TestTerraformSetsOnlyWhatIsRead(t *testing.T) {
 	// Keys of objects, like LISTEN = "0.0.0.0:8080", and names in quotes, like "DATABASE_URL".
 	name := regexp.MustCompile(`(?:\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*) +=[^=]|"([A-Z][A-Z0-9]*_[A-Z0-9_]+)")`)
 	// What is written in capitals and is no variable of ours: values of Google's enumerations.
-	values := regexp.MustCompile(`^(INGRESS_|EXECUTION_|VPC_|PRIVATE_|PRIVATE|EXTERNAL_|MOVED_|TLS_|ALIGN_|REDUCE_|COMPARISON_|PROTOCOL_|FIRESTORE_NATIVE|POINT_IN_|DELETE_|POSTGRES_|PD_SSD|ENCRYPTED_|STANDARD_HA|REDIS_7)`)
+	values := regexp.MustCompile(`^(INGRESS_|EXECUTION_|VPC_|PRIVATE_|PRIVATE|ALL_TRAFFIC|EXTERNAL_|MOVED_|TLS_|ALIGN_|REDUCE_|COMPARISON_|PROTOCOL_|FIRESTORE_NATIVE|POINT_IN_|DELETE_|POSTGRES_|PD_SSD|ENCRYPTED_|STANDARD_HA|REDIS_7)`)
 	found := map[string]bool{}
 	for _, file := range append(files, root...) {
 		body, err := os.ReadFile(file)
@@ -61,7 +61,7 @@ func TestTerraformSetsOnlyWhatIsRead(t *testing.T) {
 			}
 		}
 	}
-	for _, must := range []string{"LISTEN", "DATABASE_URL", "PUBSUB_PROJECT", "API_KEY_FILE", "REDIS_URL", "AGENT_HOST_KEY_FILE"} {
+	for _, must := range []string{"LISTEN", "DATABASE_URL", "PUBSUB_PROJECT", "API_KEY_FILE", "REDIS_URL", "AGENT_HOST_KEY_FILE", "SANDBOX_SERVICE_ACCOUNT"} {
 		if !found[must] {
 			t.Errorf("found no %s: the search is broken", must)
 		}
@@ -88,13 +88,18 @@ func TestTerraformSettingsAreAccepted(t *testing.T) {
 		"project_id": "my-project", "name_prefix": "vibesdk", "preview_domain": "preview.example.com", "app_domain": "apps.example.com",
 		"session_backend": "firestore", "firestore_database": "vibesdk", "session_ttl": "720h", "limit_backend": "redis",
 		"agent_host_url": "https://agents.example.com", "log_level": "info", "bucket": "my-bucket", "environment": map[string]string{},
-		"secrets": map[string]string{"database_url": "d", "redis_url": "r", "api_key": "a", "agent_host_key": "h"},
+		"secrets": map[string]string{"database_url": "d", "redis_url": "r", "api_key": "a", "agent_host_key": "h", "jwt": "j"},
+		"sandboxes": map[string]any{
+			"project_id": "my-sandboxes", "region": "europe-west1", "job": "vibesdk-sandbox-job",
+			"image": "europe-west1-docker.pkg.dev/my-project/vibesdk/sandbox:1", "service_account": "vibesdk-sandbox@my-sandboxes.iam.gserviceaccount.com",
+			"cpu": "2", "memory": "2Gi", "network": map[string]string{"network": "n", "subnetwork": "s"},
+		},
 	}
 	for name, change := range map[string]map[string]any{
 		"production": {},
 		"small": {
 			"session_backend": "postgres", "limit_backend": "sql", "agent_host_url": "", "session_ttl": "0s",
-			"secrets": map[string]string{"database_url": "d", "redis_url": "", "api_key": "a", "agent_host_key": ""},
+			"secrets": map[string]string{"database_url": "d", "redis_url": "", "api_key": "a", "agent_host_key": "", "jwt": ""},
 		},
 	} {
 		vars := maps.Clone(base)
@@ -123,6 +128,12 @@ func TestTerraformSettingsAreAccepted(t *testing.T) {
 			c, err := app.ReadConfig(environment(vars))
 			if err != nil {
 				t.Errorf("%s: %s: %v", name, role, err)
+			}
+			if err := c.CheckRoles([]app.Role{app.Role(role)}); err != nil {
+				t.Errorf("%s: %s: %v", name, role, err)
+			}
+			if runs := role == "gateway" || role == "sandboxrunner" || role == "janitor"; runs != (c.CloudRun.ServiceAccount != "") || c.SandboxBackend != "cloudrun" {
+				t.Errorf("%s: %s has sandboxes %s of %+v", name, role, c.SandboxBackend, c.CloudRun)
 			}
 			if c.SourcesURL != "gs://my-bucket" || c.PubSubPrefix != "vibesdk-" || c.Session.Backend != vars["SESSION_BACKEND"] && vars["SESSION_BACKEND"] != "" {
 				t.Errorf("%s: %s: %+v", name, role, c)

@@ -21,10 +21,13 @@ instances = {
   callbackrunner = 2
   sandboxrunner  = 2
   janitor        = 1
+  deadletters    = 1
 }
-build = { cpu = "4", memory = "8Gi" }
+build   = { cpu = "4", memory = "8Gi" }
+preview = { cpu = "2", memory = "2Gi" }
 
 api_key_secret = "vibesdk-api-key"
+jwt_secret     = "vibesdk-jwt-secret"
 agent_host     = { url = "https://agents.example.com", key_secret = "vibesdk-agent-host-key" }
 publishers = {
   sandbox-requests = ["serviceAccount:app-builder@my-platform.iam.gserviceaccount.com"]

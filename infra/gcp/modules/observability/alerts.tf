@@ -24,19 +24,6 @@ locals {
       period      = "60s"
       duration    = "300s"
     }
-    dead-letters = {
-      title       = "There are dead letters"
-      severity    = "WARNING"
-      filter      = "${local.pubsub}/num_undelivered_messages\" AND resource.label.subscription_id = \"${var.parked_subscription}\""
-      denominator = null
-      aligner     = "ALIGN_MAX"
-      reducer     = "REDUCE_MAX"
-      group_by    = ["resource.label.subscription_id"]
-      comparison  = "COMPARISON_GT"
-      threshold   = 0
-      period      = "60s"
-      duration    = "0s"
-    }
     broker-dead-letters = {
       title       = "Pub/Sub itself gave up on messages"
       severity    = "CRITICAL"
@@ -166,6 +153,12 @@ locals {
   }
 
   logs = {
+    # The janitor says so at every tick, by DEAD_LETTER_ALARM_AGE and DEAD_LETTER_ALARM_COUNT.
+    dead-letters = {
+      title    = "Dead letters wait for a person"
+      severity = "WARNING"
+      filter   = "resource.type=\"cloud_run_worker_pool\" AND resource.labels.worker_pool_name=~\"^${var.name}-\" AND jsonPayload.message=\"dead letters wait for a person\""
+    }
     ticks-fail = {
       title    = "Cloud Scheduler could not publish a tick"
       severity = "ERROR"

@@ -58,16 +58,6 @@ variable "consumers" {
   }
 }
 
-variable "parked_subscription" {
-  description = "Name of the subscription of dead letters."
-  type        = string
-
-  validation {
-    condition     = var.parked_subscription != ""
-    error_message = "parked_subscription is required."
-  }
-}
-
 variable "ticks_topic" {
   description = "Name of the topic that Cloud Scheduler publishes to."
   type        = string

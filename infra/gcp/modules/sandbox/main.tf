@@ -3,6 +3,8 @@
 
 locals {
   prefix = "${var.name_prefix}-"
+  # Cleaners renew the signed addresses of previews before those end, which makes a revision of them.
+  deployers = merge(var.builders, var.cleaners)
 }
 
 # Generated code can ask the metadata server for a token of this account. It is worth nothing: no role is granted to it,
@@ -36,6 +38,17 @@ resource "google_cloud_run_v2_job" "build" {
 
         resources {
           limits = { cpu = var.cpu, memory = var.memory }
+        }
+      }
+
+      dynamic "vpc_access" {
+        for_each = var.network == null ? [] : [var.network]
+        content {
+          egress = "ALL_TRAFFIC"
+          network_interfaces {
+            network    = vpc_access.value.network
+            subnetwork = vpc_access.value.subnetwork
+          }
         }
       }
     }
@@ -103,19 +116,18 @@ resource "google_cloud_run_v2_job_iam_member" "starts" {
   member   = "serviceAccount:${each.value}"
 }
 
-# Whoever deploys a service must be allowed to act as its account.
+# Whoever deploys a service, or a new revision of it, must be allowed to act as its account.
 resource "google_service_account_iam_member" "acts_as" {
-  for_each = var.builders
+  for_each = local.deployers
 
   service_account_id = google_service_account.sandbox.name
   role               = "roles/iam.serviceAccountUser"
   member             = "serviceAccount:${each.value}"
 }
 
-# A build cannot read or write the bucket: it is given signed addresses, and to sign them the builder needs this on
-# itself.
+# A sandbox cannot read or write the bucket: it is given signed addresses, and to sign them one needs this on oneself.
 resource "google_service_account_iam_member" "signs" {
-  for_each = var.builders
+  for_each = local.deployers
 
   service_account_id = "projects/${var.platform_project_id}/serviceAccounts/${each.value}"
   role               = "roles/iam.serviceAccountTokenCreator"

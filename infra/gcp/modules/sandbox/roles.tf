@@ -27,7 +27,7 @@ resource "google_project_iam_custom_role" "cleaner" {
   project     = var.project_id
   role_id     = "${var.name_prefix}SandboxCleaner"
   title       = "${var.name_prefix} sandbox cleaner"
-  description = "Finds and removes previews and builds."
+  description = "Finds, renews and removes previews and builds."
   permissions = [
     "run.executions.cancel",
     "run.executions.delete",
@@ -38,6 +38,7 @@ resource "google_project_iam_custom_role" "cleaner" {
     "run.services.delete",
     "run.services.get",
     "run.services.list",
+    "run.services.update",
   ]
 }
 

@@ -68,6 +68,17 @@ variable "memory" {
   }
 }
 
+variable "network" {
+  description = "Network and subnetwork, by id, through which builds send everything; null is none. Previews are told theirs by SANDBOX_NETWORK."
+  type        = object({ network = string, subnetwork = string })
+  default     = null
+
+  validation {
+    condition     = var.network == null || try(var.network.network != "" && var.network.subnetwork != "", false)
+    error_message = "network needs both ids."
+  }
+}
+
 variable "build_timeout_seconds" {
   description = "After how long Cloud Run ends a build: more than SANDBOX_BUILD_TIMEOUT, by which vibed gives it up."
   type        = number
@@ -139,7 +150,7 @@ variable "builders" {
 }
 
 variable "cleaners" {
-  description = "Emails of the service accounts that find and remove what belongs to nobody, by role."
+  description = "Emails of the service accounts that renew previews, and find and remove what belongs to nobody, by role."
   type        = map(string)
 
   validation {

@@ -11,14 +11,16 @@ locals {
     callbackrunner = "pool"
     sandboxrunner  = "pool"
     janitor        = "pool"
+    deadletters    = "pool"
     ticker         = "scheduler"
   }
   containers = [for role, place in local.places : role if place != "scheduler"]
 
-  with_sessions = ["gateway", "statewriter", "callbackrunner", "janitor"]
-  with_limits   = ["gateway", "janitor"]
-  with_host     = ["gateway", "callbackrunner"]
-  firestore     = var.session_backend == "firestore"
+  with_sessions  = ["gateway", "statewriter", "callbackrunner", "janitor"]
+  with_limits    = ["gateway", "janitor"]
+  with_host      = ["gateway", "callbackrunner"]
+  with_sandboxes = ["gateway", "sandboxrunner", "janitor"]
+  firestore      = var.session_backend == "firestore"
 
   everywhere = {
     RUNTIME_PROVIDER = "gcp"
@@ -44,15 +46,36 @@ locals {
     LIMIT_BACKEND  = var.limit_backend
     API_RATE_LIMIT = var.api_rate_limit ? "on" : "off"
   }
+  sandbox_environment = merge(
+    {
+      SANDBOX_BACKEND         = "cloudrun"
+      CLOUD_RUN_PROJECT       = var.sandboxes.project_id
+      CLOUD_RUN_LOCATION      = var.sandboxes.region
+      SANDBOX_JOB             = var.sandboxes.job
+      SANDBOX_IMAGE           = var.sandboxes.image
+      SANDBOX_SERVICE_ACCOUNT = var.sandboxes.service_account
+      SANDBOX_BUCKET          = "gs://${var.bucket}"
+      SANDBOX_INSTALLATION    = var.name_prefix
+      SANDBOX_CPU             = var.sandboxes.cpu
+      SANDBOX_MEMORY          = var.sandboxes.memory
+    },
+    var.sandboxes.network == null ? {} : {
+      SANDBOX_NETWORK    = var.sandboxes.network.network
+      SANDBOX_SUBNETWORK = var.sandboxes.network.subnetwork
+    },
+  )
 
   environment = {
     for role in local.containers : role => merge(
       local.everywhere,
       local.places[role] == "service" ? { LISTEN = "0.0.0.0:8080" } : {},
+      # The load balancer ends TLS, and the router cannot see it.
+      role == "router" ? { ROUTER_SCHEME = "https" } : {},
       local.session_environment,
       # The provider's default needs the address of Redis, which is a secret: who uses no limits is told another.
       contains(local.with_limits, role) ? local.limit_environment : { LIMIT_BACKEND = "sql" },
       contains(local.with_host, role) && var.agent_host_url != "" ? { AGENT_HOST_URL = var.agent_host_url } : {},
+      contains(local.with_sandboxes, role) ? local.sandbox_environment : {},
       var.environment,
     )
   }
@@ -69,21 +92,28 @@ locals {
     for role in local.containers : role => merge(
       role == "gateway" ? { API_KEY_FILE = var.secrets.api_key } : {},
       contains(local.with_host, role) && var.secrets.agent_host_key != "" ? { AGENT_HOST_KEY_FILE = var.secrets.agent_host_key } : {},
+      # One secret of VibeSDK's: the gateway knows its users by it, the router the owners of private apps.
+      role == "gateway" && var.secrets.jwt != "" ? { JWT_SECRET_FILE = var.secrets.jwt } : {},
+      role == "router" && var.secrets.jwt != "" ? { OWNER_TOKEN_KEY_FILE = var.secrets.jwt } : {},
     )
   }
 
   # Who publishes where. Consumers of unordered topics publish delayed copies to what they consume; every consumer
-  # parks on dead-letters.
+  # parks on dead-letters; the gateway publishes dead letters again, to any topic that they are of.
   publishers = {
     sandbox-requests = ["gateway", "janitor", "sandboxrunner"]
     state-mutations  = ["gateway"]
-    agent-callbacks  = ["statewriter", "janitor", "callbackrunner"]
-    cleanup-ticks    = ["janitor"]
-    dead-letters     = ["statewriter", "callbackrunner", "sandboxrunner", "janitor"]
+    agent-callbacks  = ["gateway", "statewriter", "janitor", "callbackrunner"]
+    cleanup-ticks    = ["gateway", "janitor"]
+    dead-letters     = ["gateway", "statewriter", "callbackrunner", "sandboxrunner", "janitor", "deadletters"]
   }
-  # A subscription has the name of the role that consumes it; parked is read by people.
+  # Who consumes each subscription.
   subscribers = {
-    for role, place in local.places : role => role if place == "pool"
+    statewriter    = "statewriter"
+    callbackrunner = "callbackrunner"
+    sandboxrunner  = "sandboxrunner"
+    janitor        = "janitor"
+    parked         = "deadletters"
   }
 
   # Who may do what in the session database.

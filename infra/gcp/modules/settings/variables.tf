@@ -104,6 +104,37 @@ variable "bucket" {
   }
 }
 
+variable "sandboxes" {
+  description = "Where sandboxes run: project, region and name of the job that builds, the image of previews, the account that has no rights, the size of a preview, and a network for what previews send, or null."
+  type = object({
+    project_id      = string
+    region          = string
+    job             = string
+    image           = string
+    service_account = string
+    cpu             = string
+    memory          = string
+    network         = object({ network = string, subnetwork = string })
+  })
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.sandboxes.project_id)) && can(regex("^[a-z]+-[a-z]+[0-9]+$", var.sandboxes.region))
+    error_message = "sandboxes.project_id must be the id of a project, and sandboxes.region like europe-west1."
+  }
+  validation {
+    condition     = can(regex("^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", var.sandboxes.job)) && can(regex("^[a-z0-9.-]+(:[0-9]+)?/.+[:@].+$", var.sandboxes.image))
+    error_message = "sandboxes.job must be the name of a job, and sandboxes.image have a registry and a tag or digest."
+  }
+  validation {
+    condition     = can(regex("^[^@]+@[^@]+$", var.sandboxes.service_account))
+    error_message = "sandboxes.service_account must be an email address."
+  }
+  validation {
+    condition     = contains(["1", "2", "4", "8"], var.sandboxes.cpu) && can(regex("^[0-9]+(Mi|Gi)$", var.sandboxes.memory))
+    error_message = "sandboxes.cpu must be 1, 2, 4 or 8, and sandboxes.memory like 1Gi."
+  }
+}
+
 variable "log_level" {
   description = "Least level of log lines: debug, info, warn or error."
   type        = string
@@ -115,12 +146,13 @@ variable "log_level" {
 }
 
 variable "secrets" {
-  description = "Ids of the secrets in Secret Manager. Their values never pass through here. redis_url and agent_host_key may be empty."
+  description = "Ids of the secrets in Secret Manager. Their values never pass through here. redis_url, agent_host_key and jwt may be empty."
   type = object({
     database_url   = string
     redis_url      = string
     api_key        = string
     agent_host_key = string
+    jwt            = string
   })
 
   validation {

@@ -13,11 +13,22 @@ variables {
   log_level          = "info"
   bucket             = "my-project-vibesdk-sandboxes"
   environment        = { SANDBOX_TTL = "15m" }
+  sandboxes = {
+    project_id      = "my-sandboxes"
+    region          = "europe-west1"
+    job             = "vibesdk-sandbox-job"
+    image           = "europe-west1-docker.pkg.dev/my-project/vibesdk/sandbox:1"
+    service_account = "vibesdk-sandbox@my-sandboxes.iam.gserviceaccount.com"
+    cpu             = "1"
+    memory          = "1Gi"
+    network         = { network = "sandboxes", subnetwork = "sandboxes-run" }
+  }
   secrets = {
     database_url   = "database-url"
     redis_url      = "redis-url"
     api_key        = "api-key"
     agent_host_key = "agent-host-key"
+    jwt            = "jwt-secret"
   }
 }
 
@@ -45,6 +56,28 @@ run "production" {
     error_message = "Only the gateway gets its key."
   }
   assert {
+    condition = flatten([
+      for role, files in output.secret_files : [for variable, secret in files : "${role}/${variable}" if secret == "jwt-secret"]
+    ]) == ["gateway/JWT_SECRET_FILE", "router/OWNER_TOKEN_KEY_FILE"]
+    error_message = "The gateway and the router get VibeSDK's secret, and nobody else does."
+  }
+  assert {
+    condition     = [for role, env in output.environment : role if contains(keys(env), "SANDBOX_SERVICE_ACCOUNT")] == ["gateway", "janitor", "sandboxrunner"]
+    error_message = "Only those that look at or change sandboxes are told where they are."
+  }
+  assert {
+    condition     = output.environment.sandboxrunner.CLOUD_RUN_PROJECT == "my-sandboxes" && output.environment.sandboxrunner.SANDBOX_NETWORK == "sandboxes"
+    error_message = "Sandboxes run in the project and the network given."
+  }
+  assert {
+    condition     = output.subscribers.parked == "deadletters" && keys(output.environment.deadletters) == keys(output.environment.statewriter)
+    error_message = "The role deadletters consumes parked, and gets nothing beyond what all consumers get."
+  }
+  assert {
+    condition     = alltrue([for topic, roles in output.publishers : contains(roles, "gateway")])
+    error_message = "The gateway publishes dead letters again, to any topic."
+  }
+  assert {
     condition     = [for role, access in output.session_access : role if access == "read"] == ["gateway"]
     error_message = "The gateway may only read sessions."
   }
@@ -57,12 +90,30 @@ run "small" {
     session_backend = "postgres"
     limit_backend   = "sql"
     agent_host_url  = ""
-    secrets         = { database_url = "database-url", redis_url = "", api_key = "api-key", agent_host_key = "" }
+    sandboxes = {
+      project_id      = "my-project"
+      region          = "europe-west1"
+      job             = "vibesdk-sandbox-job"
+      image           = "europe-west1-docker.pkg.dev/my-project/vibesdk/sandbox:1"
+      service_account = "vibesdk-sandbox@my-project.iam.gserviceaccount.com"
+      cpu             = "1"
+      memory          = "1Gi"
+      network         = null
+    }
+    secrets = { database_url = "database-url", redis_url = "", api_key = "api-key", agent_host_key = "", jwt = "" }
   }
 
   assert {
     condition     = alltrue([for env in values(output.environment) : !contains(keys(env), "FIRESTORE_PROJECT") && !contains(keys(env), "AGENT_HOST_URL")])
     error_message = "Nobody gets settings of what is not there."
+  }
+  assert {
+    condition     = length(output.secret_files.router) == 0 && join(" ", keys(output.secret_files.gateway)) == "API_KEY_FILE"
+    error_message = "No file is named for a secret that is not there."
+  }
+  assert {
+    condition     = !contains(keys(output.environment.sandboxrunner), "SANDBOX_NETWORK")
+    error_message = "Sandboxes have no network that was not given."
   }
   assert {
     condition     = alltrue([for env in values(output.secret_environment) : keys(env) == ["DATABASE_URL"]])
@@ -74,7 +125,7 @@ run "redis_needs_its_address" {
   command = plan
 
   variables {
-    secrets = { database_url = "database-url", redis_url = "", api_key = "api-key", agent_host_key = "" }
+    secrets = { database_url = "database-url", redis_url = "", api_key = "api-key", agent_host_key = "", jwt = "" }
   }
 
   expect_failures = [var.secrets]
@@ -84,7 +135,7 @@ run "values_are_no_ids" {
   command = plan
 
   variables {
-    secrets = { database_url = "postgres://user:password@host/db", redis_url = "redis-url", api_key = "api-key", agent_host_key = "" }
+    secrets = { database_url = "postgres://user:password@host/db", redis_url = "redis-url", api_key = "api-key", agent_host_key = "", jwt = "" }
   }
 
   expect_failures = [var.secrets]
@@ -98,6 +149,16 @@ run "passwords_do_not_come_this_way" {
   }
 
   expect_failures = [var.environment]
+}
+
+run "sandboxes_are_somewhere" {
+  command = plan
+
+  variables {
+    sandboxes = { project_id = "x", region = "europe", job = "Job", image = "sandbox", service_account = "", cpu = "3", memory = "1", network = null }
+  }
+
+  expect_failures = [var.sandboxes]
 }
 
 run "bad_names" {
