@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/platform/session"
 )
 
 // googleError is an error in the form that Google's APIs give and that Google's clients read: google.rpc.Status.
@@ -51,6 +52,8 @@ func (g *Gateway) failGoogle(w http.ResponseWriter, r *http.Request, err error) 
 	case ok:
 	case errors.Is(err, events.ErrInvalid):
 		e = &googleError{code: http.StatusBadRequest, status: "INVALID_ARGUMENT", message: err.Error()}
+	case errors.Is(err, session.ErrConflict): // what publishes knows that it cannot be applied
+		e = &googleError{code: http.StatusBadRequest, status: "FAILED_PRECONDITION", message: err.Error()}
 	default:
 		g.log.ErrorContext(r.Context(), "publish failed", "error", err)
 		// UNAVAILABLE is what Pub/Sub's clients retry, and a message whose fate is unknown may be sent again.

@@ -71,6 +71,9 @@ type Config struct {
 	// Agent is about the clients of agents. See config_agent.go.
 	Agent AgentConfig
 
+	// Canary is about a second provider. See config_canary.go.
+	Canary CanaryConfig
+
 	// Telemetry is about traces, metrics and stalls. See config_telemetry.go.
 	Telemetry TelemetryConfig
 
@@ -141,6 +144,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 	}
 	_, c.LogLevelSet = lookup("LOG_LEVEL")
 	c.SandboxEnv = r.sandboxEnv()
+	c.Canary = r.canary()
 	r.check(c)
 	return c, r.err()
 }
@@ -167,6 +171,7 @@ func (r *reader) check(c Config) {
 	}
 	r.checkSession(c)
 	r.checkLimits(c)
+	r.checkCanary(c)
 }
 
 // databaseAddress checks the address of a database; none is the default.

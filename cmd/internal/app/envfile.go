@@ -12,7 +12,10 @@ var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // ReadConfigFile reads a configuration from a file with a NAME=value on each line. Nothing is special in a value, quotes neither; empty
 // lines and those that begin with # say nothing. The environment of this process does not count.
-func ReadConfigFile(path string) (Config, error) {
+func ReadConfigFile(path string) (Config, error) { return readConfigFile(path, false) }
+
+// readConfigFile may refuse a file that names another.
+func readConfigFile(path string, last bool) (Config, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return Config{}, err
@@ -36,6 +39,9 @@ func ReadConfigFile(path string) (Config, error) {
 	}
 	if err := lines.Err(); err != nil {
 		return Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	if values["CANARY_ENV_FILE"] != "" && last {
+		return Config{}, fmt.Errorf("%s: CANARY_ENV_FILE has no use here: there are two providers at most", path)
 	}
 	c, err := ReadConfig(func(name string) (string, bool) { v, ok := values[name]; return v, ok })
 	if err != nil {

@@ -26,12 +26,11 @@ func (m *migration) open(ctx context.Context, c Config, must bool) (_ *side, err
 	c.Limit.Timeout = max(c.Limit.Timeout, 10*time.Second) // nobody waits for a decision
 	s := &side{provider: &provider{log: m.log}}
 	m.closing = append(m.closing, s)
-	sql := func(backend string) bool { return backend == "sql" || backend == "sqlite" || backend == "postgres" }
-	ours := m.o.Deployments || m.o.Limits && sql(c.Limit.Backend) || m.o.Sessions && sql(c.Session.Backend) && c.sessionDatabaseURL() == c.databaseURL()
+	ours := m.o.Deployments || m.o.Limits && isSQL(c.Limit.Backend) || m.o.Sessions && isSQL(c.Session.Backend) && c.sessionDatabaseURL() == c.databaseURL()
 	if must && ours {
 		err = databaseExists("DATABASE_URL", c.databaseURL())
 	}
-	if must && m.o.Sessions && sql(c.Session.Backend) {
+	if must && m.o.Sessions && isSQL(c.Session.Backend) {
 		err = errors.Join(err, databaseExists("SESSION_DATABASE_URL", c.sessionDatabaseURL()))
 	}
 	if err != nil {

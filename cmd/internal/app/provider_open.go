@@ -48,6 +48,11 @@ func openPorts(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_
 			return nil, err
 		}
 	}
+	if c.Canary.Second != nil {
+		if err := p.openSecond(ctx, c, slices.ContainsFunc(roles, needsSessions), slices.ContainsFunc(roles, needsLimits)); err != nil {
+			return nil, fmt.Errorf("CANARY_ENV_FILE: %w", err)
+		}
+	}
 	if slices.ContainsFunc(roles, needsSessions) {
 		if err := p.openSessions(ctx, c); err != nil {
 			return nil, err
