@@ -5,6 +5,12 @@ GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lin
 LISTEN        ?= 127.0.0.1:8787
 BENCHTIME     ?= 2s
 PKG           ?= ./...
+# Debian packages of what tests and benchmarks run beside the platform.
+BACKENDS      := redis-server nginx chromium buildah debootstrap
+IMAGE_BUILDER ?= docker
+IMAGE         ?= vibesdk-gcp
+SANDBOX_IMAGE ?= vibesdk-gcp-sandbox
+TAG           ?= latest
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE          := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 SKIPS         := $(CURDIR)/.cache/skipped-tests
@@ -21,6 +27,19 @@ help: ## Print this list
 .PHONY: build
 build: ## Build vibed, vibectl and sandboxd into bin/ (pure Go, no C compiler needed)
 	CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/vibed ./cmd/vibectl ./cmd/sandboxd
+
+.PHONY: images
+images: ## Build the images of platform and sandbox (IMAGE_BUILDER=docker|buildah IMAGE= SANDBOX_IMAGE= TAG=)
+	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags='-s -w' -tags=$(TAGS),timetzdata -o bin/linux/ ./cmd/vibed ./cmd/vibectl ./cmd/sandboxd
+	$(IMAGE_BUILDER) build -f infra/docker/Dockerfile -t $(IMAGE):$(TAG) .
+	$(IMAGE_BUILDER) build -f infra/docker/SandboxDockerfile -t $(SANDBOX_IMAGE):$(TAG) .
+
+.PHONY: backends
+backends: ## Install what tests want beyond Go, Java, Node.js and PostgreSQL: with apt-get as root, otherwise it says what is missing
+	@missing=""; for p in $(BACKENDS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ]; then echo "nothing is missing"; \
+	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null && echo "installed$$missing"; \
+	else echo "missing:$$missing (sudo apt-get install$$missing); tests that need them are skipped"; fi
 
 .PHONY: build/all
 build/all: ## Compile everything in pure Go, for Linux and for macOS
@@ -62,6 +81,9 @@ lint: ## Check format and lint rules
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt wants to change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	$(GOLANGCI_LINT) run ./...
+	@if command -v terraform >/dev/null 2>&1; then terraform fmt -check -diff -recursive infra/gcp; \
+	elif [ "$$REQUIRE_BACKENDS" = 1 ]; then echo "terraform is not installed, and REQUIRE_BACKENDS=1 needs it"; exit 1; \
+	else echo "terraform is not installed: the format of infra/gcp was checked by the Go tests only"; fi
 
 .PHONY: generate
 generate: ## Write generated files again: schemas/gen, the topic list for Terraform, the embedded schedules

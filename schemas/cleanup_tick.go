@@ -1,8 +1,35 @@
 package schemas
 
-import "vibesdk-gcp/schemas/gen"
+import (
+	"fmt"
+	"time"
+
+	"vibesdk-gcp/schemas/gen"
+)
 
 const cleanupTick = "cleanup tick"
+
+// The least ages at which things may be removed: what is younger may be in use. A tick can ask for more, never for less, so that no typo in a
+// schedule deletes what is needed.
+const (
+	// MinChunkAge is longer than a writer of a session takes between its first chunk and its commit.
+	MinChunkAge = time.Hour
+	// MinFileAge is that of uploads: the gateway uses one again for a day, and a sandbox that was asked for then may build again
+	// for another.
+	MinFileAge = 49 * time.Hour
+	// MaxAge bounds both.
+	MaxAge = 366 * 24 * time.Hour
+)
+
+// minAges are the kinds that remove by age.
+var minAges = map[gen.CleanupTick_Kind]time.Duration{
+	gen.CleanupTick_ORPHANED_CHUNKS: MinChunkAge, gen.CleanupTick_EXPIRED_FILES: MinFileAge,
+}
+
+// OlderThan is how old a thing must be for a tick to remove it: what the tick says, or the least of its kind.
+func OlderThan(m *gen.CleanupTick) time.Duration {
+	return max(minAges[m.GetKind()], time.Duration(m.GetOlderThanSeconds())*time.Second)
+}
 
 // DecodeCleanupTick reads and validates a payload of the topic `cleanup-ticks`. See [DecodeSandboxRequest] for
 // what it takes and returns.
@@ -35,4 +62,19 @@ func validateCleanupTick(m *gen.CleanupTick, f *faults) {
 		return
 	}
 	f.check("kind", knownEnum(m.GetKind()))
+	f.check("olderThanSeconds", olderThan(m))
+}
+
+func olderThan(m *gen.CleanupTick) string {
+	seconds := m.GetOlderThanSeconds()
+	least, byAge := minAges[m.GetKind()]
+	switch {
+	case seconds == 0:
+		return ""
+	case !byAge:
+		return "has no use with kind " + m.GetKind().String()
+	case seconds < int64(least/time.Second) || seconds > int64(MaxAge/time.Second):
+		return fmt.Sprintf("must be from %d to %d with kind %s", int64(least/time.Second), int64(MaxAge/time.Second), m.GetKind())
+	}
+	return ""
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	_ "golang.org/x/crypto/x509roots/fallback" // for images that have no certificates
 
 	"vibesdk-gcp/cmd/internal/app"
 )

@@ -42,6 +42,8 @@ const (
 	CleanupTick_ORPHANED_CHUNKS CleanupTick_Kind = 5
 	// Rate-limit counts that no window reaches any more.
 	CleanupTick_RATE_LIMIT_BUCKETS CleanupTick_Kind = 6
+	// Uploads and payloads that nothing uses any more.
+	CleanupTick_EXPIRED_FILES CleanupTick_Kind = 8
 )
 
 // Enum value maps for CleanupTick_Kind.
@@ -54,6 +56,7 @@ var (
 		4: "DUE_JOBS",
 		5: "ORPHANED_CHUNKS",
 		6: "RATE_LIMIT_BUCKETS",
+		8: "EXPIRED_FILES",
 	}
 	CleanupTick_Kind_value = map[string]int32{
 		"UNSPECIFIED":        0,
@@ -63,6 +66,7 @@ var (
 		"DUE_JOBS":           4,
 		"ORPHANED_CHUNKS":    5,
 		"RATE_LIMIT_BUCKETS": 6,
+		"EXPIRED_FILES":      8,
 	}
 )
 
@@ -97,9 +101,12 @@ type CleanupTick struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Kind  CleanupTick_Kind       `protobuf:"varint,1,opt,name=kind,proto3,enum=vibesdk.v1.CleanupTick_Kind" json:"kind,omitempty"`
 	// Report what would be done and do nothing.
-	DryRun        bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	DryRun bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// For ORPHANED_CHUNKS and EXPIRED_FILES: how old a thing must be to be removed, in seconds. 0 is the least, which is an hour for
+	// chunks and 49 hours for files; at most a year.
+	OlderThanSeconds int64 `protobuf:"varint,3,opt,name=older_than_seconds,json=olderThanSeconds,proto3" json:"older_than_seconds,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *CleanupTick) Reset() {
@@ -146,15 +153,23 @@ func (x *CleanupTick) GetDryRun() bool {
 	return false
 }
 
+func (x *CleanupTick) GetOlderThanSeconds() int64 {
+	if x != nil {
+		return x.OlderThanSeconds
+	}
+	return 0
+}
+
 var File_cleanup_tick_proto protoreflect.FileDescriptor
 
 const file_cleanup_tick_proto_rawDesc = "" +
 	"\n" +
 	"\x12cleanup_tick.proto\x12\n" +
-	"vibesdk.v1\"\xee\x01\n" +
+	"vibesdk.v1\"\xaf\x02\n" +
 	"\vCleanupTick\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.vibesdk.v1.CleanupTick.KindR\x04kind\x12\x17\n" +
-	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\x93\x01\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12,\n" +
+	"\x12older_than_seconds\x18\x03 \x01(\x03R\x10olderThanSeconds\"\xa6\x01\n" +
 	"\x04Kind\x12\x0f\n" +
 	"\vUNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTALE_SANDBOXES\x10\x01\x12\x16\n" +
@@ -162,7 +177,8 @@ const file_cleanup_tick_proto_rawDesc = "" +
 	"\x0eSTALE_SESSIONS\x10\x03\x12\f\n" +
 	"\bDUE_JOBS\x10\x04\x12\x13\n" +
 	"\x0fORPHANED_CHUNKS\x10\x05\x12\x16\n" +
-	"\x12RATE_LIMIT_BUCKETS\x10\x06B\x1dZ\x1bvibesdk-gcp/schemas/gen;genb\x06proto3"
+	"\x12RATE_LIMIT_BUCKETS\x10\x06\x12\x11\n" +
+	"\rEXPIRED_FILES\x10\bB\x1dZ\x1bvibesdk-gcp/schemas/gen;genb\x06proto3"
 
 var (
 	file_cleanup_tick_proto_rawDescOnce sync.Once

@@ -27,6 +27,12 @@ type Options struct {
 	// SweepLimits removes rate-limit counts that nothing asks for any more, a bounded number of them, and returns how many. It
 	// is called until it returns 0.
 	SweepLimits func(ctx context.Context, now time.Time) (int, error)
+	// SweepFiles removes uploads and payloads that are older, or counts them in a dry run, and returns how many. It keeps each
+	// kind of file at least as long as that kind needs.
+	SweepFiles func(ctx context.Context, now time.Time, olderThan time.Duration, dry bool) (int, error)
+	// Lock takes the lock of a sweep among all janitors; ok is false while another holds it. Without it janitors of several processes may
+	// sweep at once, which is harmless and a waste.
+	Lock func(ctx context.Context, name string) (unlock func() error, ok bool, err error)
 	// Lookahead is how far ahead the sweeps of what is due look: at least the time between two ticks. Defaults to 1 minute.
 	Lookahead time.Duration
 	// Now defaults to time.Now.
@@ -45,7 +51,10 @@ const (
 )
 
 // Janitor sweeps. It is safe for concurrent use, also by several processes.
-type Janitor struct{ o Options }
+type Janitor struct {
+	o     Options
+	turns turns
+}
 
 // New returns a Janitor.
 func New(o Options) *Janitor {
@@ -58,7 +67,7 @@ func New(o Options) *Janitor {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	return &Janitor{o}
+	return &Janitor{o: o, turns: turns{by: map[string]*turn{}}}
 }
 
 // Handle is the [events.Handler] of the janitor subscription. A permanent error is a tick that is not valid.
@@ -66,24 +75,27 @@ func (j *Janitor) Handle(ctx context.Context, m events.Message) error {
 	return events.Decode(schemas.DecodeCleanupTick, j.sweep)(ctx, m)
 }
 
-func (j *Janitor) sweep(ctx context.Context, _ events.Message, tick *gen.CleanupTick) error {
+func (j *Janitor) sweep(ctx context.Context, m events.Message, tick *gen.CleanupTick) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	sweep, ready, known := j.sweepOf(tick.GetKind())
+	sweep, ready, known := j.sweepOf(tick)
 	switch {
 	case !known:
 		return events.Permanent(fmt.Errorf("kind %s has no sweep", tick.GetKind()))
 	case !ready:
 		j.o.Logger.DebugContext(ctx, "nothing to sweep: not set up here", "kind", tick.GetKind().String())
 		return nil
+	case tick.GetDryRun():
+		return sweep(ctx, true)
 	default:
-		return sweep(ctx, tick.GetDryRun())
+		return j.alone(ctx, fmt.Sprintf("%s-%d", tick.GetKind(), tick.GetOlderThanSeconds()), m.Time, func() error { return sweep(ctx, false) })
 	}
 }
 
-// sweepOf returns the sweep of a kind, and whether what it needs is set up.
-func (j *Janitor) sweepOf(kind gen.CleanupTick_Kind) (sweep func(ctx context.Context, dry bool) error, ready, known bool) {
-	switch kind {
+// sweepOf returns the sweep of a tick, and whether what it needs is set up.
+func (j *Janitor) sweepOf(tick *gen.CleanupTick) (sweep func(ctx context.Context, dry bool) error, ready, known bool) {
+	olderThan := schemas.OlderThan(tick)
+	switch tick.GetKind() {
 	case gen.CleanupTick_STALE_SANDBOXES:
 		return j.sweepStale, j.o.Records != nil, true
 	case gen.CleanupTick_ORPHANED_SANDBOXES:
@@ -93,9 +105,11 @@ func (j *Janitor) sweepOf(kind gen.CleanupTick_Kind) (sweep func(ctx context.Con
 	case gen.CleanupTick_DUE_JOBS:
 		return j.sweepJobs, j.o.Sessions != nil && j.o.Wake != nil, true
 	case gen.CleanupTick_ORPHANED_CHUNKS:
-		return j.sweepChunks, j.o.Sessions != nil, true
+		return func(ctx context.Context, dry bool) error { return j.sweepChunks(ctx, olderThan, dry) }, j.o.Sessions != nil, true
 	case gen.CleanupTick_RATE_LIMIT_BUCKETS:
 		return j.sweepLimits, j.o.SweepLimits != nil, true
+	case gen.CleanupTick_EXPIRED_FILES:
+		return func(ctx context.Context, dry bool) error { return j.sweepFiles(ctx, olderThan, dry) }, j.o.SweepFiles != nil, true
 	default:
 		return nil, false, false
 	}

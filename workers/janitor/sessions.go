@@ -18,9 +18,6 @@ type Sessions interface {
 	Clean(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
-// keepChunks is how long a thing that no record refers to is left alone: its writer may be about to commit.
-const keepChunks = time.Hour
-
 // sweepSessions removes the records whose time is over: sessions that lived as long as they may, and what is remembered of
 // those that ended. One that was written meanwhile has another commit, and stays.
 func (j *Janitor) sweepSessions(ctx context.Context, dry bool) error {
@@ -61,12 +58,12 @@ func (j *Janitor) sweepJobs(ctx context.Context, dry bool) error {
 
 // sweepChunks removes what no record refers to. It cannot be tried dry: only the driver knows such things, and it removes them as
 // it finds them.
-func (j *Janitor) sweepChunks(ctx context.Context, dry bool) error {
+func (j *Janitor) sweepChunks(ctx context.Context, olderThan time.Duration, dry bool) error {
 	if dry {
 		j.o.Logger.InfoContext(ctx, "orphaned chunks are not counted by a dry run")
 		return nil
 	}
-	before, total := j.o.Now().Add(-keepChunks), 0
+	before, total := j.o.Now().Add(-olderThan), 0
 	err := j.repeat(ctx, &total, func() (int, error) { return j.o.Sessions.Clean(ctx, before, pageSize) })
 	if total > 0 {
 		j.o.Logger.InfoContext(ctx, "orphaned chunks removed", "count", total)

@@ -108,9 +108,6 @@ func (a *App) run(ctx context.Context, parts map[Role]work) {
 	}
 	if a.server != nil {
 		start("server", a.server.Serve)
-		if _, local := folderOf(a.provider.sourcesURL); local { // on Cloud Storage a lifecycle rule does it
-			start("uploads", func() error { return sweepSources(ctx, a.provider.sources, a.log) })
-		}
 	}
 }
 

@@ -63,7 +63,7 @@ func openPorts(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_
 			return nil, err
 		}
 	}
-	if slices.Contains(roles, RoleGateway) || slices.Contains(roles, RoleStateWriter) {
+	if slices.ContainsFunc(roles, needsSources) {
 		if err := p.openSources(ctx, c); err != nil {
 			return nil, err
 		}

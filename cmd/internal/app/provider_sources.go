@@ -10,6 +10,11 @@ import (
 	_ "gocloud.dev/blob/gcsblob" // opens gs:// addresses
 )
 
+// needsSources lists who writes, reads or removes uploads and large payloads.
+func needsSources(role Role) bool {
+	return role == RoleGateway || role == RoleStateWriter || role == RoleJanitor
+}
+
 // openSources opens where uploads and large payloads go.
 func (p *provider) openSources(ctx context.Context, c Config) (err error) {
 	if p.sourcesURL, err = c.sourcesURL(); err != nil {

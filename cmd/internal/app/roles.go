@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -90,6 +89,7 @@ func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 			sweeper := janitor.New(janitor.Options{
 				Records: p.records, Runtime: p.runtime, Routes: p.routes, Publisher: p.bus, Logger: p.log,
 				Sessions: p.sessions, Wake: runs.Wake, SweepLimits: p.sweepLimits,
+				SweepFiles: p.filesSweep(), Lock: p.db.TryLock,
 			})
 			handle := sweeper.Handle
 			if other != nil {
@@ -155,23 +155,11 @@ func (p *provider) runs() *callbackrunner.Publisher {
 
 // ticker publishes what the schedule file says.
 func ticker(c Config, p *provider) (work, error) {
-	entries, err := loadSchedules(c.SchedulesFile)
+	entries, err := LoadSchedules(c.SchedulesFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("SCHEDULES_FILE: %w", err)
 	}
-	topics := map[string]events.Topic{}
-	for _, topic := range events.Topics() {
-		topics[topic.Name] = topic
-	}
-	var faults []error
-	for _, e := range entries {
-		if _, ok := topics[e.Topic]; !ok {
-			faults = append(faults, fmt.Errorf("schedule %s: there is no topic %q", e.Name, e.Topic))
-		}
-	}
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
-	}
+	topics := topicsByName()
 	return func(ctx context.Context) error {
 		return schedule.Run(ctx, entries, func(ctx context.Context, e schedule.Entry) error {
 			err := p.bus.Publish(ctx, topics[e.Topic], events.Message{Data: []byte(e.Payload)})
