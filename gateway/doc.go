@@ -1,7 +1,7 @@
 // Package gateway is the front door: an HTTP API that publishes requests, reads records and streams logs.
 //
-// It changes no state itself. What a caller asks for becomes a message on the bus; what it shows is read from
-// the ports. So any number of gateways may run, and none of them needs to know which worker is where.
+// It changes no state itself, but for the routes of apps. What a caller asks for becomes a message on the bus; what it shows is
+// read from the ports. So any number of gateways may run, and none of them needs to know which worker is where.
 //
 //	POST   /v1/projects/{project}/topics/{topic}:publish   Pub/Sub's own publish call
 //	POST   /v1/sandboxes                                   publish a request to run a sandbox
@@ -26,6 +26,9 @@
 //	GET    /v1/sessions/{id}/schedules[/{job}]             schedules; POST adds, DELETE cancels
 //	GET    /v1/sessions/{id}/queue[/{job}]                 the queue; POST adds, DELETE removes, ?callback= or ?all=1
 //	GET    /v1/sessions/{id}/export                        in the form of a Durable Object; POST import reads one
+//	GET    /v1/deployments                                 apps and where they run, ?after= &limit=
+//	GET    /v1/deployments/{name}                          one app; PUT sets it, DELETE removes it, with If-Match
+//	GET    /v1/deployments/{name}/history                  who changed it, and how
 //	POST   /v1/sources                                     upload an archive to name in a request
 //	POST   /instances                                      as VibeSDK's remote sandbox service, see below; GET lists
 //	GET    /instances/{id}[/status]                        one instance; DELETE ends it

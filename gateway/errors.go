@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/platform/deployment"
 	"vibesdk-gcp/platform/ratelimit"
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/platform/session"
@@ -69,6 +70,9 @@ var statuses = []struct {
 	{session.ErrIDReused, http.StatusUnprocessableEntity, "id-reused"},
 	{session.ErrInvalid, http.StatusUnprocessableEntity, "rejected"},
 	{session.ErrTooLarge, http.StatusRequestEntityTooLarge, "too-large"},
+	{deployment.ErrNotFound, http.StatusNotFound, "not-found"},
+	{deployment.ErrInvalid, http.StatusBadRequest, "invalid"},
+	{deployment.ErrConflict, http.StatusConflict, "conflict"},
 	{ratelimit.ErrUnknownLimit, http.StatusNotFound, "not-found"},
 	{ratelimit.ErrInvalid, http.StatusBadRequest, "invalid"},
 	{ratelimit.ErrApart, http.StatusConflict, "apart"},

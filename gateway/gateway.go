@@ -53,6 +53,8 @@ type Options struct {
 	PreviewURL func(sandboxID, token string) string
 	// Runner is about the routes that VibeSDK's remote sandbox service has.
 	Runner RunnerOptions
+	// Deployments are the routes of apps. Nil means that there are none.
+	Deployments Deployments
 	// APIKey, when not empty, must come with each call. Without one only this machine may call.
 	APIKey string
 	// Ready reports whether the parts behind the gateway answer; nil means they always do.

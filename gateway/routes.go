@@ -59,6 +59,7 @@ func (g *Gateway) routes() http.Handler {
 	handle("POST /v1/sessions/{id}/import", g.importSession)
 
 	g.runnerRoutes(handle)
+	g.deploymentRoutes(handle)
 
 	handle("GET /v1/limits", g.listLimits)
 	handle("POST /v1/limits/{type}/{identifier}", g.actOnLimit)

@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -20,6 +21,10 @@ type pulse struct {
 	to        Activity
 	now       func() time.Time
 	last      atomic.Int64 // nanoseconds of the last touch
+}
+
+func newPulse(rt *Router, sandboxID string) *pulse {
+	return &pulse{sandboxID: sandboxID, to: rt.activity, now: rt.now}
 }
 
 const pulseInterval = time.Second
@@ -46,17 +51,24 @@ func (p *pulse) beat() {
 	}
 }
 
-// upload is a request body on its way to the upstream. It remembers whether it was the client that broke it.
+// upload is a request body on its way to the upstream. It remembers whether it was the client that broke it, or sent too much.
 type upload struct {
 	io.ReadCloser
-	pulse  *pulse
-	broken atomic.Bool
+	pulse         *pulse
+	left          int64 // what may still come
+	broken, large atomic.Bool
 }
+
+var errBodyTooLarge = errors.New("the request's body is too large")
 
 func (u *upload) Read(p []byte) (int, error) {
 	n, err := u.ReadCloser.Read(p)
 	if n > 0 {
 		u.pulse.beat()
+	}
+	if u.left -= int64(n); u.left < 0 {
+		u.large.Store(true)
+		return 0, errBodyTooLarge
 	}
 	if err != nil && err != io.EOF {
 		u.broken.Store(true)

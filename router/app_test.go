@@ -52,7 +52,7 @@ func TestAppGetsTheRequestAsItCame(t *testing.T) {
 func TestAppRefusals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
-	w.deploy("edge", deployment.TargetCloudflare, "https://edge.example.workers.dev")
+	w.deploy("edge", deployment.TargetCloudflare, "edge") // and there is no bridge
 	w.deploy("dead", deployment.TargetProcess, "127.0.0.1:1")
 	for _, test := range []struct {
 		host   string
@@ -63,7 +63,11 @@ func TestAppRefusals(t *testing.T) {
 		{"-.localhost", http.StatusNotFound, "This application is not currently available."},
 		{"dead.localhost", http.StatusInternalServerError, "An error occurred while loading this application."},
 		{"edge.localhost", http.StatusInternalServerError, "An error occurred while loading this application."},
-		{"127.0.0.1:8787", http.StatusNotFound, "Not found"},
+		{"127.0.0.1:8787", http.StatusForbidden, "Access denied. Please use the assigned domain name."},
+		{"10.1.2.3", http.StatusForbidden, "Access denied. Please use the assigned domain name."},
+		{"example.com", http.StatusNotFound, "Not Found"},
+		{"[::1]:8787", http.StatusNotFound, "Not Found"},
+		{"1.2.3.4.5", http.StatusNotFound, "Not Found"},
 	} {
 		r := w.request(http.MethodGet, test.host, "/", nil)
 		r.Header.Set("Origin", "http://localhost:5173")
@@ -88,7 +92,7 @@ func TestAppChangesTakeEffectAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("one")) })
 	wantAnswer(t, w.get("shop.localhost", "/"), http.StatusOK, "one")
-	if err := w.table.DeleteApp(t.Context(), "shop"); err != nil {
+	if err := w.table.DeleteApp(t.Context(), "shop", deployment.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	wantAnswer(t, w.get("shop.localhost", "/"), http.StatusNotFound, "This application is not currently available.")

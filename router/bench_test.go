@@ -18,11 +18,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"vibesdk-gcp/internal/sqldb"
+	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/deployment"
 	"vibesdk-gcp/platform/deployment/sqldeployment"
 	"vibesdk-gcp/router"
@@ -35,7 +35,7 @@ const roleVariable = "ROUTER_BENCH_ROLE"
 
 func TestMain(m *testing.M) {
 	serve, ok := map[string]func(net.Listener, string) error{
-		"upstream": serveUpstream, "bare": serveBare, "router": serveRouter,
+		"upstream": serveUpstream, "bare": serveBare, "router": serveRouter, "full": serveFull, "few": serveFew, "slow": serveSlow,
 	}[os.Getenv(roleVariable)]
 	if !ok {
 		os.Exit(m.Run())
@@ -53,66 +53,98 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// BenchmarkProxy compares requests per second for a small page through this router, through a bare
-// httputil.ReverseProxy with the router's connection settings, and through nginx, on one upstream. They take turns of
+// BenchmarkProxy compares requests per second and the 99th percentile of latency for a small page through this router, through a
+// bare httputil.ReverseProxy with the router's connection settings, through Caddy and through nginx, on one upstream. They take turns of
 // a second each, so that whatever else the machine does falls on all of them; -benchtime=10x makes ten turns, of
-// which the medians are reported.
+// which the medians are reported. "full" is this router with 100,000 apps in its table. "many" asks it for a thousand of them in turn, and "few" does the
+// same with a table that has no more than those. "slow" is the router without its fast lane.
 func BenchmarkProxy(b *testing.B) {
 	upstream := startRole(b, "upstream", "")
-	targets := []struct {
-		name, address string
-		rates         []float64
-	}{
-		{name: "router", address: startRole(b, "router", upstream)},
-		{name: "bare", address: startRole(b, "bare", upstream)},
-		{name: "nginx", address: startNginx(b, upstream)},
+	full := startRole(b, "full", upstream)
+	hosts := manyHosts()
+	targets := []*benchTarget{
+		{name: "router", address: startRole(b, "router", upstream), hosts: []string{benchHost}},
+		{name: "full", address: full, hosts: []string{benchHost}},
+		{name: "many", address: full, hosts: hosts},
+		{name: "few", address: startRole(b, "few", upstream), hosts: hosts},
+		{name: "slow", address: startRole(b, "slow", upstream), hosts: []string{benchHost}},
+		{name: "bare", address: startRole(b, "bare", upstream), hosts: []string{benchHost}},
+		{name: "caddy", address: startCaddy(b, upstream), hosts: []string{benchHost}},
+		{name: "nginx", address: startNginx(b, upstream), hosts: []string{benchHost}},
 	}
 	for b.Loop() {
-		for i := range targets {
-			if targets[i].address != "" {
-				targets[i].rates = append(targets[i].rates, drive(b, targets[i].address, time.Second))
+		for _, t := range targets {
+			if t.address != "" {
+				t.drive(b, time.Second)
 			}
 		}
 	}
-	median := func(rates []float64) float64 {
-		slices.Sort(rates)
-		return rates[len(rates)/2]
-	}
-	own := median(targets[0].rates)
-	b.ReportMetric(own, "router-req/s")
-	for _, other := range targets[1:] {
-		if other.address == "" {
-			b.Logf("%s is not installed: no comparison with it", other.name)
+	own := targets[0]
+	b.ReportMetric(median(targets[2].rates)/median(targets[3].rates), "many/few")
+	for _, t := range targets {
+		if t.address == "" {
 			continue
 		}
-		b.ReportMetric(median(other.rates), other.name+"-req/s")
-		b.ReportMetric(own/median(other.rates), "router/"+other.name)
+		b.ReportMetric(median(t.rates), t.name+"-req/s")
+		b.ReportMetric(median(t.p99), t.name+"-p99-µs")
+		if t != own {
+			b.ReportMetric(median(own.rates)/median(t.rates), "router/"+t.name)
+		}
 	}
+}
+
+// benchTarget is a proxy and what was measured of it.
+type benchTarget struct {
+	name, address string
+	hosts         []string
+	rates, p99    []float64
+}
+
+func median(list []float64) float64 {
+	list = slices.Sorted(slices.Values(list))
+	return list[len(list)/2]
+}
+
+// manyApps is how many apps a full table has, fewApps how many of them requests are made for.
+const manyApps, fewApps = 100_000, 1000
+
+func manyHosts() []string {
+	hosts := make([]string, fewApps)
+	for i := range hosts {
+		hosts[i] = fmt.Sprintf("app-%d.localhost", i)
+	}
+	return hosts
 }
 
 const benchHost = sandboxID + "-" + token + ".preview.localhost"
 
-// drive sends what a browser sends, over 32 connections one after the other, and returns the requests per second.
-func drive(b *testing.B, address string, duration time.Duration) float64 {
+// drive sends what a browser sends, over 32 connections one after the other.
+func (t *benchTarget) drive(b *testing.B, duration time.Duration) {
 	b.Helper()
-	request := []byte("GET /assets/index.js?v=1 HTTP/1.1\r\nHost: " + benchHost + "\r\n" +
-		"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\nAccept: */*\r\n" +
-		"Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\nReferer: http://" + benchHost + "/\r\n" +
-		"Cookie: session=0123456789abcdef\r\nSec-Fetch-Dest: script\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n\r\n")
-	var done atomic.Int64
+	requests := make([][]byte, len(t.hosts))
+	for i, host := range t.hosts {
+		requests[i] = []byte("GET /assets/index.js?v=1 HTTP/1.1\r\nHost: " + host + "\r\n" +
+			"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\nAccept: */*\r\n" +
+			"Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\nReferer: http://" + host + "/\r\n" +
+			"Cookie: session=0123456789abcdef\r\nSec-Fetch-Dest: script\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n\r\n")
+	}
+	var mu sync.Mutex
+	var took []time.Duration
 	var wg sync.WaitGroup
 	start := time.Now()
-	for range 32 {
+	for i := range 32 {
 		wg.Go(func() {
-			conn, err := (&net.Dialer{}).DialContext(b.Context(), "tcp", address)
+			conn, err := (&net.Dialer{}).DialContext(b.Context(), "tcp", t.address)
 			if err != nil {
 				b.Error(err)
 				return
 			}
 			defer func() { _ = conn.Close() }()
 			in := bufio.NewReader(conn)
-			for time.Since(start) < duration {
-				if _, err := conn.Write(request); err != nil {
+			own := make([]time.Duration, 0, 8192)
+			for n := i; time.Since(start) < duration; n++ {
+				begun := time.Now()
+				if _, err := conn.Write(requests[n%len(requests)]); err != nil {
 					b.Error(err)
 					return
 				}
@@ -120,12 +152,19 @@ func drive(b *testing.B, address string, duration time.Duration) float64 {
 					b.Error(err)
 					return
 				}
-				done.Add(1)
+				own = append(own, time.Since(begun))
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, own...)
 		})
 	}
 	wg.Wait()
-	return float64(done.Load()) / time.Since(start).Seconds()
+	t.rates = append(t.rates, float64(len(took))/time.Since(start).Seconds())
+	slices.Sort(took)
+	if len(took) > 0 {
+		t.p99 = append(t.p99, float64(took[len(took)*99/100].Microseconds()))
+	}
 }
 
 func skipResponse(in *bufio.Reader) error {
@@ -192,7 +231,19 @@ func serveBare(ln net.Listener, upstream string) error {
 	return (&http.Server{Handler: proxy, ReadHeaderTimeout: time.Minute}).Serve(ln)
 }
 
-func serveRouter(ln net.Listener, upstream string) error {
+func serveRouter(ln net.Listener, upstream string) error { return serveRouterOn(ln, upstream, 0, true) }
+
+func serveFull(ln net.Listener, upstream string) error {
+	return serveRouterOn(ln, upstream, manyApps, true)
+}
+
+func serveFew(ln net.Listener, upstream string) error {
+	return serveRouterOn(ln, upstream, fewApps, true)
+}
+
+func serveSlow(ln net.Listener, upstream string) error { return serveRouterOn(ln, upstream, 0, false) }
+
+func serveRouterOn(ln net.Listener, upstream string, apps int, lane bool) error {
 	dir, err := os.MkdirTemp("", "router-bench")
 	if err != nil {
 		return err
@@ -203,6 +254,11 @@ func serveRouter(ln net.Listener, upstream string) error {
 		return err
 	}
 	if err := db.Migrate(context.Background(), schemas.SQL()); err != nil {
+		return err
+	}
+	_, err = db.W.ExecContext(context.Background(), `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1)
+		INSERT INTO app_deployments (app_name, target, endpoint, version, updated_at) SELECT 'app-' || i, 'process', ?2, 1, 1 FROM n WHERE ?1 > 0`, apps, upstream)
+	if err != nil {
 		return err
 	}
 	table := deployment.NewTable(sqldeployment.New(db), deployment.Options{})
@@ -216,6 +272,9 @@ func serveRouter(ln net.Listener, upstream string) error {
 	})
 	if err != nil {
 		return err
+	}
+	if lane {
+		ln = rt.Lane(ln)
 	}
 	return (&http.Server{Handler: rt, ReadHeaderTimeout: time.Minute}).Serve(ln)
 }
@@ -260,13 +319,40 @@ func startRole(b *testing.B, role, upstream string) string {
 	return strings.TrimSpace(address)
 }
 
-// startNginx returns "" when there is none.
-func startNginx(b *testing.B, upstream string) string {
+// startCaddy returns "" when there is none.
+func startCaddy(b *testing.B, upstream string) string {
 	b.Helper()
-	binary, err := exec.LookPath("nginx")
-	if err != nil {
+	binary, ok := testenv.Caddy(b)
+	if !ok {
 		return ""
 	}
+	address, dir := freeAddress(b), b.TempDir()
+	config := filepath.Join(dir, "Caddyfile")
+	if err := os.WriteFile(config, fmt.Appendf(nil, `{
+	admin off
+	auto_https off
+	persist_config off
+	log {
+		output discard
+	}
+}
+http://:%[1]s {
+	bind 127.0.0.1
+	reverse_proxy %[2]s {
+		transport http {
+			keepalive_idle_conns_per_host 256
+			compression off
+		}
+	}
+}
+`, address[strings.LastIndexByte(address, ':')+1:], upstream), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	return startProxy(b, address, binary, "run", "--adapter", "caddyfile", "--config", config)
+}
+
+func freeAddress(b *testing.B) string {
+	b.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(b.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -275,24 +361,14 @@ func startNginx(b *testing.B, upstream string) string {
 	if err := ln.Close(); err != nil {
 		b.Fatal(err)
 	}
-	dir := b.TempDir()
-	config := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, `
-daemon off; pid %[1]s/pid; error_log stderr crit; worker_processes auto;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
-  keepalive_requests 100000000;
-  upstream app { server %[2]s; keepalive 256; keepalive_requests 100000000; }
-  server {
-    listen %[3]s;
-    location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; }
-  }
-}`, dir, upstream, address), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	cmd := exec.Command(binary, "-p", dir, "-c", config)
+	return address
+}
+
+// startProxy starts a program that will listen at address.
+func startProxy(b *testing.B, address, binary string, args ...string) string {
+	b.Helper()
+	cmd := exec.Command(binary, args...)
+	cmd.Env = append(os.Environ(), "HOME="+b.TempDir(), "XDG_DATA_HOME="+b.TempDir(), "XDG_CONFIG_HOME="+b.TempDir())
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
@@ -309,6 +385,33 @@ http {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	b.Fatal("nginx does not start")
+	b.Fatalf("%s does not start", binary)
 	return ""
+}
+
+// startNginx returns "" when there is none.
+func startNginx(b *testing.B, upstream string) string {
+	b.Helper()
+	binary, err := exec.LookPath("nginx")
+	if err != nil {
+		return ""
+	}
+	address, dir := freeAddress(b), b.TempDir()
+	config := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(config, fmt.Appendf(nil, `
+daemon off; pid %[1]s/pid; error_log stderr crit; worker_processes auto;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
+  keepalive_requests 100000000;
+  upstream app { server %[2]s; keepalive 256; keepalive_requests 100000000; }
+  server {
+    listen %[3]s;
+    location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; }
+  }
+}`, dir, upstream, address), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	return startProxy(b, address, binary, "-p", dir, "-c", config)
 }

@@ -2,10 +2,14 @@ package router_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -36,7 +40,8 @@ type world struct {
 	activity *touches
 	clock    *clock
 	log      *buffer
-	serving  sync.WaitGroup // requests that the router has in hand; httptest does not count hijacked ones
+	lane     *router.Lane // nil in a run without one
+	serving  serving
 }
 
 // newWorld changes may adjust the options before the router is made.
@@ -51,11 +56,14 @@ func newWorld(t *testing.T, app http.HandlerFunc, changes ...func(*router.Option
 	if err := db.Migrate(t.Context(), schemas.SQL()); err != nil {
 		t.Fatal(err)
 	}
-	w.table = deployment.NewTable(sqldeployment.New(db), deployment.Options{})
+	// Upstreams are on this machine, also those that stand for services elsewhere.
+	here := deployment.Endpoints{Hosts: []string{"127.0.0.1", "*.run.app"}}
+	w.table = deployment.NewTable(sqldeployment.New(db), deployment.Options{Endpoints: here})
 	t.Cleanup(func() { _ = w.table.Close() })
 
 	o := router.Options{
 		Domain: "localhost", PreviewDomain: "preview.localhost", Lookup: w.table, Activity: w.activity,
+		Endpoints: here, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: w.clock.Now,
 	}
 	for _, change := range changes {
@@ -66,7 +74,7 @@ func newWorld(t *testing.T, app http.HandlerFunc, changes ...func(*router.Option
 	}
 	w.upstream = httptest.NewServer(app)
 	t.Cleanup(w.upstream.Close)
-	w.front = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	w.front = w.server(w.router, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.serving.Add(1)
 		defer w.serving.Done()
 		w.router.ServeHTTP(rw, r)
@@ -76,6 +84,59 @@ func newWorld(t *testing.T, app http.HandlerFunc, changes ...func(*router.Option
 	w.publish(1, w.upstreamHost())
 	w.deploy("shop", deployment.TargetProcess, w.upstreamHost())
 	return w
+}
+
+// serve puts another router behind the front server.
+func (w *world) serve(o router.Options) {
+	w.t.Helper()
+	rt, err := router.New(o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.front = w.server(rt, rt)
+	w.t.Cleanup(w.front.Close)
+	w.t.Cleanup(func() { _ = rt.Close() })
+}
+
+// withoutLane is set in the run that tests the router without its fast lane; see TestWithoutLane.
+const withoutLane = "ROUTER_TESTS_WITHOUT_LANE"
+
+// server serves a handler as a program does: with the router's lane before it.
+func (w *world) server(rt *router.Router, h http.Handler) *httptest.Server {
+	front := httptest.NewUnstartedServer(h)
+	if os.Getenv(withoutLane) == "" {
+		w.lane = rt.Lane(front.Listener)
+		w.serving.lane = w.lane
+		front.Listener = w.lane
+	}
+	front.Start()
+	return front
+}
+
+// TestWithoutLane runs all these tests once more, with net/http alone: whoever answers, the answer is the same.
+func TestWithoutLane(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(withoutLane) != "" {
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.short="+fmt.Sprint(testing.Short()), "-test.timeout=5m")
+	cmd.Env = append(os.Environ(), withoutLane+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// serving counts the requests that the router has in hand; httptest does not count hijacked ones.
+type serving struct {
+	sync.WaitGroup
+	lane *router.Lane
+}
+
+func (s *serving) Wait() {
+	s.WaitGroup.Wait()
+	for s.lane != nil && !s.lane.Idle() {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (w *world) upstreamHost() string { return strings.TrimPrefix(w.upstream.URL, "http://") }
@@ -90,7 +151,12 @@ func (w *world) publish(fence int64, endpoint string) {
 
 func (w *world) deploy(name string, target deployment.Target, endpoint string) {
 	w.t.Helper()
-	if _, err := w.table.PutApp(w.t.Context(), deployment.App{Name: name, Target: target, Endpoint: endpoint}); err != nil {
+	w.put(deployment.App{Name: name, Place: deployment.Place{Target: target, Endpoint: endpoint}})
+}
+
+func (w *world) put(a deployment.App) {
+	w.t.Helper()
+	if _, err := w.table.PutApp(w.t.Context(), a, deployment.Write{By: "test"}); err != nil {
 		w.t.Fatal(err)
 	}
 }

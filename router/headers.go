@@ -51,13 +51,17 @@ func previewRequest(pr *httputil.ProxyRequest, sandboxID, scheme string, websock
 func appRequest(pr *httputil.ProxyRequest, scheme string) {
 	h := pr.Out.Header
 	for name := range h {
-		if strings.HasPrefix(name, "X-Forwarded-") || name == "X-Real-Ip" || name == "X-Original-Url" {
+		if strings.HasPrefix(name, "X-Forwarded-") || name == "X-Real-Ip" || name == "X-Original-Url" || name == identityHeader {
 			delete(h, name)
 		}
 	}
+	withoutOwnCookies(h)
 	pr.SetXForwarded()
 	h.Set("X-Forwarded-Proto", scheme)
 }
+
+// identityHeader carries the router's ID token to Cloud Run, which takes it before Authorization and removes it: that one stays the app's.
+const identityHeader = "X-Serverless-Authorization"
 
 // isWebSocket reports a WebSocket handshake. Only these may change the protocol of a connection: any other
 // upgrade (h2c) would let a client speak to the upstream past every rule here.

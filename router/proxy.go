@@ -2,6 +2,8 @@ package router
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -14,9 +16,18 @@ type exchange struct {
 	router    *Router
 	kind      site
 	name      string // sandbox id or app name
+	place     deployment.Place
 	pulse     *pulse // nil: nobody listens
-	upstream  *url.URL
 	websocket bool
+
+	gated      bool   // the app is its owner's alone
+	ownerToken string // to become a cookie
+	split      bool   // the app has two places
+	visitor    string // to become a cookie
+
+	upstream  *url.URL
+	transport http.RoundTripper
+	identity  string // ID token
 
 	client *http.Request
 	w      http.ResponseWriter
@@ -26,19 +37,29 @@ type exchange struct {
 	loose  func() bool // undoes endWithRouter
 }
 
-func (x *exchange) serve(w http.ResponseWriter, r *http.Request, endpoint string) {
+func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
 	x.client, x.w, x.websocket = r, w, isWebSocket(r)
-	upstream, err := deployment.ParseEndpoint(endpoint)
-	if err != nil {
+	if r.ContentLength > x.router.maxBody {
+		reply(w, http.StatusRequestEntityTooLarge, bodyTooLargeText)
+		return
+	}
+	key := busyKey{x.kind, x.name}
+	if !x.router.busy.enter(key) {
+		x.router.failed(r, "admit", x.kind, x.name, errors.New("too many requests are under way"))
+		w.Header().Set("Retry-After", "1")
+		reply(w, http.StatusServiceUnavailable, busyText)
+		return
+	}
+	defer x.router.busy.leave(key)
+	if err := x.prepare(r); err != nil {
 		x.fail(w, r, err)
 		return
 	}
-	x.upstream = upstream
 	x.ctx, x.cancel = context.WithCancel(r.Context())
 	defer x.finish()
 	out := r.WithContext(x.ctx)
 	if r.ContentLength != 0 {
-		x.upload = &upload{ReadCloser: r.Body, pulse: x.pulse}
+		x.upload = &upload{ReadCloser: r.Body, pulse: x.pulse, left: x.router.maxBody}
 		out.Body = x.upload
 		// Without this the server swallows up to 256 KiB of a body that is still on its way upstream when the answer
 		// begins. Writers that cannot do it (HTTP/2, recorders) do not swallow either.
@@ -53,9 +74,39 @@ func (x *exchange) serve(w http.ResponseWriter, r *http.Request, endpoint string
 	}
 	proxy := httputil.ReverseProxy{
 		Rewrite: x.rewrite, ModifyResponse: x.modify, ErrorHandler: x.fail,
-		Transport: x.router.transport, BufferPool: x.router.buffers, ErrorLog: x.router.silence,
+		Transport: x.transport, BufferPool: x.router.buffers, ErrorLog: x.router.silence,
 	}
 	proxy.ServeHTTP(w, out)
+}
+
+// prepare finds out how the place is reached.
+func (x *exchange) prepare(r *http.Request) (err error) {
+	if err := x.router.endpoints.Check(x.place); err != nil {
+		return err
+	}
+	if x.place.Target == deployment.TargetCloudflare {
+		// The Worker sees the address that the visitor sees.
+		x.upstream = &url.URL{Scheme: x.scheme(), Host: r.Host}
+		x.transport = dispatch{x.router.dispatch, x.place.Endpoint}
+		return nil
+	}
+	if x.upstream, err = deployment.ParseEndpoint(x.place.Endpoint); err != nil {
+		return err
+	}
+	x.transport = x.router.services
+	if x.place.Target == deployment.TargetProcess {
+		x.transport = x.router.local
+	}
+	if x.place.Audience == "" {
+		return nil
+	}
+	if x.router.identity == nil {
+		return errors.New("the app has an audience, and the router no identity")
+	}
+	if x.identity, err = x.router.identity.Token(r.Context(), x.place.Audience); err != nil {
+		return fmt.Errorf("ID token: %w", err)
+	}
+	return nil
 }
 
 // finish runs also when ReverseProxy panics to break the client's connection.
@@ -80,8 +131,14 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	out.URL.RawQuery = pr.In.URL.RawQuery
 	if x.kind == previewSite {
 		previewRequest(pr, x.name, x.scheme(), x.websocket)
-	} else {
-		appRequest(pr, x.scheme())
+		return
+	}
+	if x.gated {
+		out.URL.RawQuery = withoutOwnerToken(out.URL.RawQuery)
+	}
+	appRequest(pr, x.scheme())
+	if x.identity != "" {
+		out.Header.Set(identityHeader, "Bearer "+x.identity)
 	}
 }
 
@@ -97,6 +154,7 @@ func (x *exchange) scheme() string {
 
 func (x *exchange) modify(res *http.Response) error {
 	x.follow(res)
+	scopeCookies(res.Header)
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return nil
 	}
@@ -111,14 +169,29 @@ func (x *exchange) modify(res *http.Response) error {
 		}
 	}
 	x.router.mark(res.Header, kind, x.client.Header.Get("Origin"))
+	switch {
+	case x.gated:
+		keepPrivate(res.Header)
+	case x.split:
+		res.Header["Vary"] = append(res.Header["Vary"], "Cookie")
+	}
+	secure := x.scheme() == "https"
+	if x.ownerToken != "" {
+		res.Header.Add("Set-Cookie", ownerCookie(x.ownerToken, secure))
+	}
+	if x.visitor != "" {
+		res.Header.Add("Set-Cookie", newVisitorCookie(x.visitor, secure))
+	}
 	return nil
 }
 
 // fail answers when the upstream did not.
 func (x *exchange) fail(w http.ResponseWriter, _ *http.Request, err error) {
 	switch {
+	case x.upload != nil && x.upload.large.Load():
+		reply(w, http.StatusRequestEntityTooLarge, bodyTooLargeText)
 	case x.upload != nil && x.upload.broken.Load():
-		reply(w, http.StatusBadRequest, "Bad request body")
+		reply(w, http.StatusBadRequest, badBodyText)
 	case x.kind == previewSite:
 		x.router.failed(x.client, "reach upstream", x.kind, x.name, err)
 		x.router.mark(w.Header(), "sandbox-error", x.client.Header.Get("Origin"))

@@ -3,6 +3,7 @@ package router
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"vibesdk-gcp/platform/deployment"
@@ -45,18 +46,30 @@ func newDomains(app, preview string) (domains, error) {
 		return domains{}, errors.New("domain must be a DNS name or empty")
 	}
 	d.app = "." + app
-	if strings.HasSuffix(d.app, d.preview) {
-		return domains{}, fmt.Errorf("domain %s must not be the preview domain or inside it: its hosts would be taken for previews", app)
+	if d.app != d.preview && strings.HasSuffix(d.app, d.preview) {
+		return domains{}, fmt.Errorf("domain %s must not be inside the preview domain: its hosts would be taken for previews", app)
 	}
 	return d, nil
 }
 
 // match says what a Host header leads to and returns its first label. The preview domain itself is a preview
-// site with an empty label, so that no app can take its name.
+// site with an empty label, so that no app can take its name. When both domains are one, as in VibeSDK's own setup, a host that
+// has the form of a preview is one, whether or not there is such a sandbox, and any other is an app's.
 func (d domains) match(host string) (site, string) {
 	name := hostName(host)
 	if name == "" {
 		return elsewhere, ""
+	}
+	if d.app == d.preview {
+		labels, ok := strings.CutSuffix(name, d.app)
+		if !ok {
+			return elsewhere, ""
+		}
+		if _, _, ok := parsePreviewLabel(labels); ok {
+			return previewSite, labels
+		}
+		label, _, _ := strings.Cut(labels, ".")
+		return appSite, label
 	}
 	if name == d.preview[1:] {
 		return previewSite, ""
@@ -91,6 +104,12 @@ func hostName(host string) string {
 		}
 	}
 	return host
+}
+
+// isIPv4 reports a Host header that is an IPv4 address, with or without port.
+func isIPv4(host string) bool {
+	ip, err := netip.ParseAddr(hostName(host))
+	return err == nil && ip.Is4()
 }
 
 // parsePreviewLabel is the inverse of [deployment.Preview.Label]. Tokens have no hyphen, so the last one

@@ -59,6 +59,32 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// TestOneDomainForBoth is VibeSDK's own setup: what looks like a preview is one, even if there is none, and all else is an app.
+func TestOneDomainForBoth(t *testing.T) {
+	t.Parallel()
+	d, err := newDomains("Build.example.com", "build.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]struct {
+		kind  site
+		label string
+	}{
+		"build.example.com":                             {elsewhere, ""},
+		"example.com":                                   {elsewhere, ""},
+		"shop.build.example.com:443":                    {appSite, "shop"},
+		"Shop.eu.build.example.com":                     {appSite, "shop"},
+		"sbx-1-aaaabbbbccccdddd.build.example.com":      {previewSite, "sbx-1-aaaabbbbccccdddd"},
+		"x.sbx-1-aaaabbbbccccdddd.build.example.com":    {appSite, "x"},
+		"sbx-1-aaaabbbbccccddd.build.example.com":       {appSite, "sbx-1-aaaabbbbccccddd"},
+		"sbx-1-aaaabbbbccccdddd.build.example.com.evil": {elsewhere, ""},
+	} {
+		if kind, label := d.match(host); kind != want.kind || label != want.label {
+			t.Errorf("match(%q) = %v, %q, want %v, %q", host, kind, label, want.kind, want.label)
+		}
+	}
+}
+
 func TestParsePreviewLabelRefuses(t *testing.T) {
 	t.Parallel()
 	for _, label := range []string{
@@ -75,7 +101,7 @@ func TestParsePreviewLabelRefuses(t *testing.T) {
 func TestDomainsRefused(t *testing.T) {
 	t.Parallel()
 	for _, pair := range [][2]string{
-		{"localhost", ""}, {"localhost", "localhost"}, {"apps.example.com", "example.com"}, {"localhost", "-x.localhost"},
+		{"localhost", ""}, {"apps.example.com", "example.com"}, {"localhost", "-x.localhost"},
 		{"local host", "preview.localhost"}, {"localhost", "preview..localhost"}, {"", "127.0.0.1"}, {"", strings.Repeat("a.", 130) + "a"},
 	} {
 		if _, err := newDomains(pair[0], pair[1]); err == nil {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -31,6 +34,22 @@ type Options struct {
 	AllowedOrigins []string
 	// DevOrigins allows http://localhost on every port as well.
 	DevOrigins bool
+	// Endpoints says where services may be: at hosts of its list. A row that says otherwise is not served, whoever wrote it.
+	Endpoints deployment.Endpoints
+	// Networks are networks that services may be in although they are not the Internet's, as those of private endpoints.
+	Networks []netip.Prefix
+	// Self is the address that the router itself answers at. No endpoint may lead back to it on this machine.
+	Self netip.AddrPort
+	// Dispatch reaches apps of target cloudflare. Nil serves none. A client of internal/cfclient is one.
+	Dispatch Dispatcher
+	// Identity gives the ID tokens that services with an audience are sent. Nil serves none of them.
+	Identity Identity
+	// OwnerKey is the key of owner tokens, VibeSDK's JWT_SECRET: at least [MinOwnerKey] bytes. Without one private apps are seen by nobody.
+	OwnerKey []byte
+	// MaxBody bounds a request's body in bytes. Defaults to 100 MiB.
+	MaxBody int64
+	// MaxPerApp bounds the requests under way for one app or sandbox, WebSockets included. Defaults to 1,000.
+	MaxPerApp int
 	// HeaderTimeout bounds the wait for an upstream's response headers. Defaults to 5 min: a development server
 	// may compile on the first request.
 	HeaderTimeout time.Duration
@@ -38,6 +57,18 @@ type Options struct {
 	Logger *slog.Logger
 	// Now defaults to time.Now.
 	Now func() time.Time
+}
+
+// Dispatcher sends a request to what is at a path of the bridge Worker and returns its answer, also to an upgrade. The target sees
+// the request's URL.
+type Dispatcher interface {
+	Forward(r *http.Request, path string, query url.Values) (*http.Response, error)
+}
+
+// Identity gives ID tokens (OpenID Connect) that prove to an audience who the router is. It is called for each request and keeps tokens for as
+// long as they last.
+type Identity interface {
+	Token(ctx context.Context, audience string) (string, error)
 }
 
 // Router is an [http.Handler] for all hosts that [Router.Match] accepts. It is safe for concurrent use.
@@ -51,11 +82,24 @@ type Router struct {
 	logger     *slog.Logger
 	now        func() time.Time
 
-	transport *http.Transport
-	buffers   *bufferPool
-	silence   *log.Logger
-	life      context.Context // ends with Close
-	end       context.CancelFunc
+	endpoints deployment.Endpoints
+	networks  []netip.Prefix
+	self      netip.AddrPort
+	dispatch  Dispatcher
+	identity  Identity
+	ownerKey  []byte
+	maxBody   int64
+	busy      *busy
+
+	// local connects to this machine and nothing else, services to what is not this machine or another private place.
+	local, services *http.Transport
+	buffers         *bufferPool
+	places          places // of the lane
+
+	headerTimeout time.Duration
+	silence       *log.Logger
+	life          context.Context // ends with Close
+	end           context.CancelFunc
 }
 
 // New returns a Router, or an error that names the faulty option.
@@ -70,6 +114,15 @@ func New(o Options) (*Router, error) {
 	if o.Scheme != "" && o.Scheme != "http" && o.Scheme != "https" {
 		return nil, errors.New("scheme must be http, https or empty")
 	}
+	if n := len(o.OwnerKey); n > 0 && n < MinOwnerKey {
+		return nil, fmt.Errorf("owner key must have at least %d bytes", MinOwnerKey)
+	}
+	if o.MaxBody <= 0 {
+		o.MaxBody = 100 << 20
+	}
+	if o.MaxPerApp <= 0 {
+		o.MaxPerApp = 1000
+	}
 	if o.HeaderTimeout <= 0 {
 		o.HeaderTimeout = 5 * time.Minute
 	}
@@ -82,10 +135,14 @@ func New(o Options) (*Router, error) {
 	rt := &Router{
 		domains: d, lookup: o.Lookup, activity: o.Activity, scheme: o.Scheme, devOrigins: o.DevOrigins,
 		origins: map[string]bool{}, logger: o.Logger, now: o.Now,
-		transport: newTransport(o.HeaderTimeout), buffers: newBufferPool(),
+		endpoints: o.Endpoints, networks: o.Networks, self: o.Self, dispatch: o.Dispatch, identity: o.Identity, ownerKey: o.OwnerKey,
+		maxBody: o.MaxBody, busy: &busy{most: o.MaxPerApp, n: map[busyKey]int{}}, buffers: newBufferPool(),
+		headerTimeout: o.HeaderTimeout,
 		// What ReverseProxy would print lacks the sandbox; the wrappers around it log the same events with it.
 		silence: log.New(io.Discard, "", 0),
 	}
+	rt.local = newTransport(newDialer(rt.localAddress), o.HeaderTimeout)
+	rt.services = newTransport(newDialer(rt.serviceAddress), o.HeaderTimeout)
 	for _, origin := range o.AllowedOrigins {
 		rt.origins[strings.ToLower(strings.TrimSuffix(origin, "/"))] = true
 	}
@@ -97,7 +154,8 @@ func New(o Options) (*Router, error) {
 // served on.
 func (rt *Router) Close() error {
 	rt.end()
-	rt.transport.CloseIdleConnections()
+	rt.local.CloseIdleConnections()
+	rt.services.CloseIdleConnections()
 	return nil
 }
 
@@ -112,7 +170,11 @@ func (rt *Router) Match(host string) bool {
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	kind, label := rt.domains.match(r.Host)
 	switch {
-	case kind == elsewhere || isControl(r.URL.Path):
+	case kind == elsewhere && isIPv4(r.Host):
+		reply(w, http.StatusForbidden, addressText)
+	case kind == elsewhere:
+		reply(w, http.StatusNotFound, elsewhereText)
+	case isControl(r.URL.Path):
 		reply(w, http.StatusNotFound, notFoundText)
 	case r.Method == http.MethodConnect:
 		reply(w, http.StatusMethodNotAllowed, "Method not allowed")
@@ -147,29 +209,32 @@ func (rt *Router) servePreview(w http.ResponseWriter, r *http.Request, label str
 		reply(w, http.StatusNotFound, notFoundText)
 		return
 	}
-	x := &exchange{router: rt, kind: previewSite, name: id}
+	x := &exchange{router: rt, kind: previewSite, name: id, place: deployment.Place{Target: deployment.TargetOf(p.Endpoint), Endpoint: p.Endpoint}}
 	if rt.activity != nil {
-		x.pulse = &pulse{sandboxID: id, to: rt.activity, now: rt.now}
+		x.pulse = newPulse(rt, id)
 	}
-	x.serve(w, r, p.Endpoint)
+	x.serve(w, r)
 }
 
 func (rt *Router) serveApp(w http.ResponseWriter, r *http.Request, name string) {
 	a, err := rt.lookup.App(r.Context(), name)
-	if errors.Is(err, deployment.ErrNotFound) {
-		reply(w, http.StatusNotFound, appUnavailableText)
-		return
-	}
-	if err == nil && a.Target == deployment.TargetCloudflare {
-		err = errors.New("apps on Cloudflare are served by its own dispatcher, not by this router")
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, deployment.ErrNotFound) {
 		rt.failed(r, "look up", appSite, name, err)
 		reply(w, http.StatusInternalServerError, appErrorText)
 		return
 	}
-	x := &exchange{router: rt, kind: appSite, name: name}
-	x.serve(w, r, a.Endpoint)
+	x := &exchange{router: rt, kind: appSite, name: name, gated: a.Gated()}
+	admitted := false
+	if err == nil {
+		admitted, x.ownerToken = rt.admits(a, r)
+	}
+	if !admitted { // a private app is not told from one that is not there
+		reply(w, http.StatusNotFound, appUnavailableText)
+		return
+	}
+	x.place, x.visitor = placeFor(a, r)
+	x.split = a.Rollout != nil
+	x.serve(w, r)
 }
 
 // failed logs, unless the client has left, which fails everything done for it.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -45,13 +46,14 @@ func TestTLSUpstream(t *testing.T) {
 	t.Cleanup(upstream.Close)
 
 	rt, err := New(Options{Domain: "localhost", PreviewDomain: "preview.localhost",
-		Lookup: oneApp{Name: "shop", Target: deployment.TargetCloudRun, Endpoint: upstream.URL}})
+		Lookup:    oneApp{Name: "shop", Place: deployment.Place{Target: deployment.TargetCloudRun, Endpoint: upstream.URL}},
+		Endpoints: deployment.Endpoints{Hosts: []string{"127.0.0.1"}}, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(upstream.Certificate())
-	rt.transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	rt.services.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	front := httptest.NewServer(rt)
 	t.Cleanup(front.Close)
 

@@ -1,16 +1,17 @@
 package router
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 )
 
-func newTransport(headerTimeout time.Duration) *http.Transport {
+func newTransport(dialer *net.Dialer, headerTimeout time.Duration) *http.Transport {
 	return &http.Transport{
 		Proxy:       nil, // upstreams are ours; a proxy from the environment must not see them
-		DialContext: (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext: dialer.DialContext,
 		// Instances on Cloud Run speak HTTP/2 over TLS.
 		ForceAttemptHTTP2:   true,
 		TLSHandshakeTimeout: 5 * time.Second,
@@ -25,6 +26,20 @@ func newTransport(headerTimeout time.Duration) *http.Transport {
 		ExpectContinueTimeout:  time.Second,
 		DisableCompression:     true, // bodies pass as they are
 	}
+}
+
+// dispatch sends a request to a Worker of the dispatch namespace.
+type dispatch struct {
+	to     Dispatcher
+	worker string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (d dispatch) RoundTrip(r *http.Request) (*http.Response, error) {
+	if d.to == nil {
+		return nil, errors.New("no bridge is set up to reach Workers through")
+	}
+	return d.to.Forward(r, "/v1/dispatch/"+d.worker, nil)
 }
 
 // bufferPool lends the buffers through which bodies are copied.

@@ -31,7 +31,7 @@ func newRoot(in io.Reader, out io.Writer) *cobra.Command {
 	c := &cli{in: in, out: out}
 	root := &cobra.Command{
 		Use:           "vibectl",
-		Short:         "Sandboxes, agent sessions, rate limits and schedules from a terminal",
+		Short:         "Sandboxes, agent sessions, rate limits, deployments and schedules from a terminal",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
@@ -52,7 +52,7 @@ func newRoot(in io.Reader, out io.Writer) *cobra.Command {
 		c.runCommand(), c.listCommand(), c.getCommand(), c.logsCommand(), c.stopCommand(),
 		c.openCommand(), c.filesCommand(), c.readCommand(), c.writeCommand(), c.removeCommand(), c.execCommand(), c.errorsCommand(),
 	)
-	root.AddCommand(sandbox, c.sessionCommand(), c.limitCommand(), c.schedulesCommand(), c.migrateCommand())
+	root.AddCommand(sandbox, c.sessionCommand(), c.limitCommand(), c.deploymentCommand(), c.schedulesCommand(), c.migrateCommand())
 	return root
 }
 

@@ -97,6 +97,11 @@ func (s *Server) Serve() error {
 	return nil
 }
 
+// answerer is a listener that answers some requests itself. Shutdown waits for them as that of an http.Server does.
+type answerer interface {
+	Shutdown(ctx context.Context) error
+}
+
 // Stop takes no more connections and waits until all requests are answered or ctx ends; then it cancels the
 // requests' contexts and cuts their connections. It returns the error of ctx when it had to cut. Stop again is nil.
 func (s *Server) Stop(ctx context.Context) error {
@@ -105,6 +110,9 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 	defer s.cancel()
 	err := s.http.Shutdown(ctx)
+	if own, ok := s.ln.(answerer); ok {
+		err = errors.Join(err, own.Shutdown(ctx))
+	}
 	if err != nil {
 		s.cancel()
 		return errors.Join(err, s.http.Close())

@@ -135,6 +135,13 @@ func (c *cache[V]) forget(key string) {
 	delete(c.flights, key)
 }
 
+func (c *cache[V]) forgetAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.entries)
+	clear(c.flights)
+}
+
 func (c *cache[V]) close() {
 	c.mu.Lock() // after this no load begins, so Wait sees them all
 	c.end()

@@ -32,6 +32,8 @@ func (d *slowDriver) App(context.Context, string) (deployment.App, error) {
 	return deployment.App{}, deployment.ErrNotFound
 }
 
+func (d *slowDriver) Watch(func(deployment.Hint)) func() { return func() {} }
+
 func TestOneLoadForAll(t *testing.T) {
 	t.Parallel()
 	route := deployment.Preview{SandboxID: "sbx-a", Token: tokenA, Fence: 1, Endpoint: "127.0.0.1:4000"}

@@ -2,8 +2,13 @@
 //
 // # Who uses it
 //
-// Workers write through a [Table]; the router holds its [Lookup] side and can only read. Several processes
-// may hold a Table over one database.
+// Workers, and people through the gateway, write through a [Table]; the router holds its [Lookup] side and can only read. Several
+// processes may hold a Table over one database.
+//
+// # Apps
+//
+// Each change of an app is a version, also its deletion, and the last [HistoryLength] of them say who made it and what it was. A
+// [Write] may name the version that it starts from; of several from one version one wins. Where an app runs keeps to [Endpoints].
 //
 // # Generations
 //
@@ -25,6 +30,6 @@
 // # Freshness
 //
 // What a [Table] returns is at most [Options.Fresh] old (one second by default) and never older than a write
-// that was made through the same Table and has returned. When the database does not answer, lookups fail:
+// that was made through the same Table and has returned. A driver that hears of writes elsewhere makes them seen at once. When the database does not answer, lookups fail:
 // serving an old route longer would keep a withdrawn token alive.
 package deployment

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The limits. A preview's host label is the sandbox id, a hyphen and the token: 57 bytes at most, under the 63
@@ -14,11 +16,28 @@ const (
 	MaxSandboxID = 40
 	TokenLength  = 16
 	MaxEndpoint  = 512
+	// MaxOwner bounds an app's owner, and who made a change.
+	MaxOwner = 128
+	// HistoryLength is how many changes of an app are remembered.
+	HistoryLength = 50
 )
 
 // ValidAppName reports whether name is a DNS label (RFC 1123) in lower case.
 func ValidAppName(name string) bool {
 	return len(name) >= 1 && len(name) <= MaxAppName && onlyLabelBytes(name) && name[0] != '-' && name[len(name)-1] != '-'
+}
+
+// ValidWorkerName reports whether name can be that of a Worker, as the bridge takes it.
+func ValidWorkerName(name string) bool {
+	if len(name) < 1 || len(name) > MaxAppName || name[0] == '-' || name[0] == '_' {
+		return false
+	}
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
 }
 
 // ValidSandboxID reports whether id can be the sandbox part of a preview host: 1 to 40 bytes of [a-z0-9-] that
@@ -80,17 +99,40 @@ func ParseEndpoint(endpoint string) (*url.URL, error) {
 // Label is the first label of the preview's host name. It holds the token, so it is a secret.
 func (p Preview) Label() string { return p.SandboxID + "-" + p.Token }
 
-func (a App) validate() error {
+func (a App) validate(e Endpoints) error {
 	if !ValidAppName(a.Name) {
 		return fmt.Errorf("%w: name must be a lower-case DNS label of 1 to %d bytes", ErrInvalid, MaxAppName)
 	}
-	switch a.Target {
-	case TargetProcess, TargetCloudRun, TargetCloudflare:
-	default:
-		return fmt.Errorf("%w: target must be %s, %s or %s", ErrInvalid, TargetProcess, TargetCloudRun, TargetCloudflare)
+	if err := e.Check(a.Place); err != nil {
+		return err
 	}
-	_, err := ParseEndpoint(a.Endpoint)
-	return err
+	switch a.Visibility {
+	case Public, Private:
+	default:
+		return fmt.Errorf("%w: visibility must be %s or %s", ErrInvalid, Public, Private)
+	}
+	if err := validText("owner", a.Owner); err != nil {
+		return err
+	}
+	if a.SandboxID != "" && !ValidSandboxID(a.SandboxID) {
+		return invalidSandboxID()
+	}
+	if r := a.Rollout; r != nil {
+		if r.Weight < 0 || r.Weight > 100 {
+			return fmt.Errorf("%w: rollout.weight must be 0 to 100, a percentage", ErrInvalid)
+		}
+		if err := e.Check(r.Place); err != nil {
+			return fmt.Errorf("rollout: %w", err)
+		}
+	}
+	return nil
+}
+
+func validText(field, text string) error {
+	if len(text) > MaxOwner || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		return fmt.Errorf("%w: %s must be at most %d bytes of UTF-8 text without control characters", ErrInvalid, field, MaxOwner)
+	}
+	return nil
 }
 
 func (p Preview) validate() error {

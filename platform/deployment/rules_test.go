@@ -81,25 +81,37 @@ func TestInvalid(t *testing.T) {
 		}
 	}
 	for field, change := range map[string]func(*deployment.App){
-		"name":     func(a *deployment.App) { a.Name = "Shop" },
-		"target":   func(a *deployment.App) { a.Target = "moon" },
-		"endpoint": func(a *deployment.App) { a.Endpoint = "host" },
+		"name":                       func(a *deployment.App) { a.Name = "Shop" },
+		"target must":                func(a *deployment.App) { a.Target = "moon" },
+		"endpoint":                   func(a *deployment.App) { a.Endpoint = "host" },
+		"visibility":                 func(a *deployment.App) { a.Visibility = "hidden" },
+		"owner":                      func(a *deployment.App) { a.Owner = strings.Repeat("o", deployment.MaxOwner+1) },
+		"owner must":                 func(a *deployment.App) { a.Owner = "a\nb" },
+		"sandbox id":                 func(a *deployment.App) { a.SandboxID = "-" },
+		"audience":                   func(a *deployment.App) { a.Audience = "https://x.run.app" },
+		"rollout.weight":             func(a *deployment.App) { a.Rollout = &deployment.Rollout{Place: a.Place, Weight: 101} },
+		"rollout: deployment is not": func(a *deployment.App) { a.Rollout = &deployment.Rollout{} },
 	} {
-		a := deployment.App{Name: "shop", Target: deployment.TargetProcess, Endpoint: "127.0.0.1:1"}
+		a := deployment.App{Name: "shop", Place: deployment.Place{Target: deployment.TargetProcess, Endpoint: "127.0.0.1:1"}}
 		change(&a)
-		if _, err := table.PutApp(t.Context(), a); !errors.Is(err, deployment.ErrInvalid) || !strings.Contains(err.Error(), field) {
+		if _, err := table.PutApp(t.Context(), a, deployment.Write{}); !errors.Is(err, deployment.ErrInvalid) || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: got %v", field, err)
 		}
+	}
+	app := deployment.App{Name: "shop", Place: deployment.Place{Target: deployment.TargetProcess, Endpoint: "127.0.0.1:1"}}
+	if _, err := table.PutApp(t.Context(), app, deployment.Write{By: "\x00"}); !errors.Is(err, deployment.ErrInvalid) || !strings.Contains(err.Error(), "by must") {
+		t.Errorf("by: %v", err)
 	}
 	for _, err := range []error{
 		table.WithdrawPreview(t.Context(), "", 1), table.WithdrawPreview(t.Context(), "sbx-a", 0),
 		second(table.Apps(t.Context(), "", 1001)), second(table.Apps(t.Context(), "", -1)),
+		second(table.AppHistory(t.Context(), "shop", deployment.HistoryLength+1)),
 	} {
 		if !errors.Is(err, deployment.ErrInvalid) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if err := table.DeleteApp(t.Context(), "Shop"); !errors.Is(err, deployment.ErrNotFound) {
+	if err := table.DeleteApp(t.Context(), "Shop", deployment.Write{}); !errors.Is(err, deployment.ErrNotFound) {
 		t.Errorf("DeleteApp: %v", err)
 	}
 }

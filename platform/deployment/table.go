@@ -18,6 +18,8 @@ type Options struct {
 	Size int
 	// LoadTimeout bounds one read of the database. Defaults to 5 s.
 	LoadTimeout time.Duration
+	// Endpoints says where apps may run.
+	Endpoints Endpoints
 	// Now defaults to time.Now.
 	Now func() time.Time
 }
@@ -26,9 +28,11 @@ type Options struct {
 // memory. It is safe for concurrent use.
 type Table struct {
 	driver   Driver
+	allowed  Endpoints
 	now      func() time.Time
 	apps     *cache[App]
 	previews *cache[Preview]
+	unwatch  func()
 }
 
 var _ Lookup = (*Table)(nil)
@@ -50,11 +54,27 @@ func NewTable(d Driver, o Options) *Table {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Table{driver: d, now: o.Now, apps: newCache(o, d.App), previews: newCache(o, d.Preview)}
+	t := &Table{driver: d, allowed: o.Endpoints, now: o.Now, apps: newCache(o, d.App), previews: newCache(o, d.Preview)}
+	t.unwatch = d.Watch(t.heard)
+	return t
+}
+
+// heard forgets what a write elsewhere may have changed.
+func (t *Table) heard(h Hint) {
+	switch {
+	case h.App != "":
+		t.apps.forget(h.App)
+	case h.Preview != "":
+		t.previews.forget(h.Preview)
+	default:
+		t.apps.forgetAll()
+		t.previews.forgetAll()
+	}
 }
 
 // Close ends lookups: those under way and later ones fail. Writes still pass to the driver.
 func (t *Table) Close() error {
+	t.unwatch()
 	t.apps.close()
 	t.previews.close()
 	return nil
@@ -90,23 +110,66 @@ func (t *Table) Apps(ctx context.Context, after string, limit int) ([]App, error
 	return t.driver.Apps(ctx, after, limit)
 }
 
-// PutApp stores an app and returns it with its version and time. ErrInvalid names the faulty field.
-func (t *Table) PutApp(ctx context.Context, a App) (App, error) {
-	if err := a.validate(); err != nil {
+// StoredApp is App past the memory: what a change is based on.
+func (t *Table) StoredApp(ctx context.Context, name string) (App, error) {
+	if !ValidAppName(name) {
+		return App{}, fmt.Errorf("%w: no app can have this name", ErrNotFound)
+	}
+	return t.driver.App(ctx, name)
+}
+
+// PutApp stores an app and returns it with its version and time. ErrInvalid names the faulty field; ErrConflict is a version other than
+// w asks for.
+func (t *Table) PutApp(ctx context.Context, a App, w Write) (App, error) {
+	if a.Visibility == "" {
+		a.Visibility = Public
+	}
+	if err := a.validate(t.allowed); err != nil {
+		return App{}, err
+	}
+	if err := validText("by", w.By); err != nil {
 		return App{}, err
 	}
 	a.UpdatedAt = t.now()
 	defer t.apps.forget(a.Name) // also after an error: it may have been stored
-	return t.driver.PutApp(ctx, a)
+	return t.driver.PutApp(ctx, a, w)
 }
 
-// DeleteApp removes an app. ErrNotFound when there is none.
-func (t *Table) DeleteApp(ctx context.Context, name string) error {
+// DeleteApp removes an app. ErrNotFound when there is none; ErrConflict as with PutApp.
+func (t *Table) DeleteApp(ctx context.Context, name string, w Write) error {
 	if !ValidAppName(name) {
 		return fmt.Errorf("%w: no app can have this name", ErrNotFound)
 	}
+	if err := validText("by", w.By); err != nil {
+		return err
+	}
 	defer t.apps.forget(name)
-	return t.driver.DeleteApp(ctx, name)
+	return t.driver.DeleteApp(ctx, name, w, t.now())
+}
+
+// AppHistory returns the last changes of an app, the newest first, also after it was deleted. A limit of 0 means all that are kept,
+// [HistoryLength]. ErrNotFound when none is known.
+func (t *Table) AppHistory(ctx context.Context, name string, limit int) ([]Change, error) {
+	if limit < 0 || limit > HistoryLength {
+		return nil, fmt.Errorf("%w: limit must be 0 to %d", ErrInvalid, HistoryLength)
+	}
+	if limit == 0 {
+		limit = HistoryLength
+	}
+	if !ValidAppName(name) {
+		return nil, fmt.Errorf("%w: no app can have this name", ErrNotFound)
+	}
+	changes, err := t.driver.AppHistory(ctx, name, limit)
+	if err == nil && len(changes) == 0 {
+		err = ErrNotFound
+	}
+	return changes, err
+}
+
+// PurgeHistory forgets the histories of apps that were deleted before an instant, and returns how many changes those were. An app of
+// such a name begins with version 1 again.
+func (t *Table) PurgeHistory(ctx context.Context, before time.Time) (int, error) {
+	return t.driver.PurgeHistory(ctx, before)
 }
 
 // PutPreview publishes the route of a generation; the package comment says when that is ErrStale. A zero

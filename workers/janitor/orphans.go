@@ -12,6 +12,9 @@ import (
 // keepWithdrawn is how long withdrawn routes are remembered: as long as Pub/Sub can keep a message.
 const keepWithdrawn = 31 * 24 * time.Hour
 
+// keepHistory is how long the changes of a deleted app can be read.
+const keepHistory = 90 * 24 * time.Hour
+
 // sweepOrphans compares the runtime with the records, both ways.
 func (j *Janitor) sweepOrphans(ctx context.Context, dry bool) error {
 	var failed failures
@@ -20,6 +23,9 @@ func (j *Janitor) sweepOrphans(ctx context.Context, dry bool) error {
 	if !dry {
 		if _, err := j.o.Routes.PurgeWithdrawn(ctx, j.o.Now().Add(-keepWithdrawn)); err != nil {
 			failed.add(fmt.Errorf("purge withdrawn routes: %w", err))
+		}
+		if _, err := j.o.Routes.PurgeHistory(ctx, j.o.Now().Add(-keepHistory)); err != nil {
+			failed.add(fmt.Errorf("purge histories of deleted apps: %w", err))
 		}
 	}
 	return failed.err("sweep of orphaned sandboxes")

@@ -75,23 +75,36 @@ func newestReady(list []sandbox.Record) *sandbox.Record {
 	return newest
 }
 
-// route makes the app's route lead to the newest deployment, and says whether it led elsewhere.
+// route makes the app's route lead to the newest deployment, and says whether to look again because it led elsewhere. What was set by
+// hand goes only when a deployment was asked for after it; who may see the app stays as it is.
 func (r *Runner) route(ctx context.Context, app string, newest *sandbox.Record) (changed bool, err error) {
-	if newest == nil {
-		err := r.o.Routes.DeleteApp(ctx, app)
-		if errors.Is(err, deployment.ErrNotFound) {
-			return false, nil
-		}
-		return err == nil, err
-	}
-	now, err := r.o.Routes.App(ctx, app)
-	if err != nil && !errors.Is(err, deployment.ErrNotFound) {
+	now, err := r.o.Routes.StoredApp(ctx, app)
+	missing := errors.Is(err, deployment.ErrNotFound)
+	if err != nil && !missing {
 		return false, err
 	}
-	if err == nil && now.Endpoint == newest.Endpoint {
+	byHand := !missing && now.SandboxID == ""
+	w := deployment.Write{By: "sandboxrunner", IfVersion: &now.Version}
+	switch {
+	case newest == nil && (missing || byHand):
 		return false, nil
+	case newest == nil:
+		err = r.o.Routes.DeleteApp(ctx, app, w)
+	case byHand && now.UpdatedAt.After(newest.CreatedAt):
+		return false, nil
+	case now.SandboxID == newest.ID && now.Endpoint == newest.Endpoint:
+		return false, nil
+	default:
+		next := now
+		next.Name, next.Place = app, deployment.Place{Target: r.o.Target, Endpoint: newest.Endpoint}
+		if now.SandboxID != newest.ID {
+			next.SandboxID, next.Rollout = newest.ID, nil
+		}
+		_, err = r.o.Routes.PutApp(ctx, next, w)
 	}
-	_, err = r.o.Routes.PutApp(ctx, deployment.App{Name: app, Target: r.o.Target, Endpoint: newest.Endpoint})
+	if errors.Is(err, deployment.ErrConflict) || errors.Is(err, deployment.ErrNotFound) {
+		return true, nil // somebody else was faster
+	}
 	return err == nil, err
 }
 

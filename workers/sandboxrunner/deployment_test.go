@@ -63,9 +63,7 @@ func TestDeployments(t *testing.T) {
 	leadsTo("d2")
 
 	// Whoever wrote the route wrongly, the next look at any of them repairs it.
-	if _, err := w.Routes.PutApp(t.Context(), deployment.App{Name: "shop", Target: deployment.TargetProcess, Endpoint: "127.0.0.1:1"}); err != nil {
-		t.Fatal(err)
-	}
+	set(t, w, deployment.App{Name: "shop", Place: deployment.Place{Target: deployment.TargetProcess, Endpoint: "127.0.0.1:1"}, SandboxID: "sbx-old"})
 	w.deliver(t, resume("d1"))
 	leadsTo("d2")
 
@@ -80,6 +78,58 @@ func TestDeployments(t *testing.T) {
 
 	w.deliver(t, stop("d2", "USER"))
 	leadsNowhere()
+}
+
+// TestDeploymentsBesideRoutesByHand: a route that a person set goes only when somebody deploys after it, and who may see the app stays.
+func TestDeploymentsBesideRoutesByHand(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	named := map[string]any{"appName": "shop"}
+	w.deliver(t, app("d1", w.CountBuild(), named))
+	elsewhere := deployment.App{
+		Name: "shop", Place: deployment.Place{Target: deployment.TargetCloudflare, Endpoint: "shop-worker"},
+		Visibility: deployment.Private, Owner: "user-1",
+	}
+	byHand := set(t, w, elsewhere)
+	wantStill := func(why string) {
+		t.Helper()
+		if got, err := w.Routes.StoredApp(t.Context(), "shop"); err != nil || got.Version != byHand.Version {
+			t.Errorf("%s: the route is %+v, %v", why, got, err)
+		}
+	}
+	w.deliver(t, resume("d1"))
+	wantStill("a look at the deployment before it")
+	w.deliver(t, app("broken", "exit 1", named))
+	wantStill("a deployment that failed")
+	w.deliver(t, stop("d1", "USER"))
+	wantStill("the end of the deployment before it")
+
+	w.deliver(t, app("d2", w.CountBuild(), named))
+	got, err := w.Routes.StoredApp(t.Context(), "shop")
+	if err != nil || got.Endpoint != w.load(t, "d2").Endpoint || got.SandboxID != sandbox.IDFor("d2") || got.Visibility != deployment.Private || got.Owner != "user-1" {
+		t.Errorf("after a later deployment: %+v, %v", got, err)
+	}
+
+	// A rollout that a person began beside a deployment lasts until the next one.
+	got.Rollout = &deployment.Rollout{Place: elsewhere.Place, Weight: 10}
+	set(t, w, got)
+	w.deliver(t, resume("d2"))
+	if now, err := w.Routes.StoredApp(t.Context(), "shop"); err != nil || now.Rollout == nil {
+		t.Errorf("the rollout is gone: %+v, %v", now, err)
+	}
+	w.deliver(t, app("d3", w.CountBuild(), named))
+	if now, err := w.Routes.StoredApp(t.Context(), "shop"); err != nil || now.Rollout != nil || now.SandboxID != sandbox.IDFor("d3") {
+		t.Errorf("after the next deployment: %+v, %v", now, err)
+	}
+}
+
+func set(t *testing.T, w *world, a deployment.App) deployment.App {
+	t.Helper()
+	stored, err := w.Routes.PutApp(t.Context(), a, deployment.Write{By: "somebody"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stored
 }
 
 // stateOf is the state of a sandbox, empty before there is one.

@@ -62,6 +62,9 @@ func Start(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *Ap
 		if a.doors, err = openDoors(c, a.provider, roles, ln.Addr()); err != nil {
 			return nil, err
 		}
+		if a.doors.router != nil {
+			ln = a.doors.router.Lane(ln)
+		}
 		a.server = httpserver.New(ln, a.doors, log)
 		a.server.OnStop(a.doors.drain)
 	}

@@ -66,6 +66,8 @@ type Config struct {
 	// Limit is about rate limits. See config_limit.go.
 	Limit LimitConfig
 
+	// Router is about the hosts of previews and apps. See config_router.go.
+	Router RouterConfig
 	// Runner is about the routes that VibeSDK calls as its remote sandbox service. See config_runner.go.
 	Runner RunnerConfig
 	// Agent is about the clients of agents. See config_agent.go.
@@ -134,6 +136,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		StartTimeout:   r.duration("SANDBOX_START_TIMEOUT", 2*time.Minute, time.Second, time.Hour),
 		Builds:         r.number("SANDBOX_BUILDS", 2, 1, 64),
 		Session:        r.session(b.session),
+		Router:         r.router(),
 		Runner:         r.runner(),
 		Limit:          r.limits(b.limit),
 		Agent:          r.agent(),

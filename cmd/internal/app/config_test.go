@@ -30,6 +30,7 @@ func TestConfigDefaults(t *testing.T) {
 		SandboxTTL: 30 * time.Minute, SandboxIdle: 10 * time.Minute, SandboxMaxTTL: 24 * time.Hour,
 		BuildTimeout: 10 * time.Minute, StartTimeout: 2 * time.Minute, Builds: 2, DrainTimeout: 8 * time.Second, LogFormat: "auto",
 		Session:   app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)", CallbackTimeout: time.Minute},
+		Router:    app.RouterConfig{Scheme: "auto", MaxBody: 100, MaxPerApp: 1000},
 		Runner:    app.RunnerConfig{Wait: 55 * time.Second},
 		Limit:     app.LimitConfig{Backend: "sql", Binding: "RATE_LIMITS", Timeout: 250 * time.Millisecond, Limits: ratelimit.PresetH()},
 		Agent:     app.AgentConfig{MaxSockets: 20_000, MaxSessionSockets: 1_000},
@@ -51,7 +52,9 @@ func TestConfigReportsAllFaultsByName(t *testing.T) {
 		"API_KEY_FILE": short, "SANDBOX_TTL": "soon", "SANDBOX_BUILDS": "0", "DRAIN_TIMEOUT": "1h", "LOG_LEVEL": "loud",
 		"LOG_FORMAT": "xml", "SANDBOX_PASS_ENV": "NOT_SET", "SESSION_BACKEND": "mongo", "SESSION_DATABASE_URL": "mysql://user:hunter2@db",
 		"SESSION_TTL": "30s", "BRIDGE_URL": "bridge", "BRIDGE_KEY_FILE": short, "AGENT_HOST_URL": "https://user:hunter2@host",
-		"AGENT_HOST_KEY_FILE": short, "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "OTEL_TRACES_SAMPLER_ARG": "NaN",
+		"AGENT_HOST_KEY_FILE": short, "ROUTER_SCHEME": "ftp", "ROUTER_ORIGINS": "https://ok.test, build.example.com", "APP_ENDPOINT_HOSTS": "*.*",
+		"APP_ENDPOINT_NETWORKS": "10.0.0.1", "OWNER_TOKEN_KEY_FILE": short, "ROUTER_MAX_BODY": "0", "ROUTER_MAX_PER_APP": "many",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "OTEL_TRACES_SAMPLER_ARG": "NaN",
 		"STALL_EXIT": "-1s", "SOURCES_URL": "gs://user:hunter2@bucket",
 	}
 	_, err := app.ReadConfig(environment(vars))

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"slices"
@@ -21,14 +20,9 @@ type doors struct {
 func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, err error) {
 	d = &doors{}
 	if slices.Contains(roles, RoleRouter) {
-		d.router, err = router.New(router.Options{
-			Domain: c.AppDomain, PreviewDomain: c.PreviewDomain, Lookup: p.routes, Activity: p.records,
-			DevOrigins: c.AppDomain == "localhost", Logger: p.log,
-		})
-		if err != nil {
+		if d.router, err = openRouter(c, p, addr); err != nil {
 			return nil, err
 		}
-		p.onClose("router", func(context.Context) error { return d.router.Close() })
 	}
 	if slices.Contains(roles, RoleGateway) {
 		o := gateway.Options{
@@ -39,7 +33,8 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Runner: gateway.RunnerOptions{
 				TemplatesURL: c.Runner.TemplatesURL, Wait: c.Runner.Wait, Apps: p.routes, AppURL: appURL(c.AppDomain, addr),
 			},
-			APIKey: c.APIKey,
+			Deployments: p.routes,
+			APIKey:      c.APIKey,
 			Agents: gateway.AgentOptions{
 				Classes: c.Agent.Classes, Main: c.Agent.Main, Origins: c.Agent.Origins,
 				MaxSockets: c.Agent.MaxSockets, MaxSessionSockets: c.Agent.MaxSessionSockets,
@@ -62,8 +57,8 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.router.ServeHTTP(w, r)
 	case d.gateway != nil:
 		d.calls.ServeHTTP(w, r)
-	default:
-		http.Error(w, "Not found", http.StatusNotFound)
+	default: // it says what a host that is nobody's gets
+		d.router.ServeHTTP(w, r)
 	}
 }
 

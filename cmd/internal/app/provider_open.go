@@ -41,7 +41,7 @@ func openPorts(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_
 		return nil, err
 	}
 	p.onClose("records", p.records.Close)
-	p.routes = deployment.NewTable(sqldeployment.New(p.db), deployment.Options{})
+	p.routes = deployment.NewTable(sqldeployment.New(p.db), deployment.Options{Endpoints: c.Router.Endpoints})
 	p.onClose("routes", func(context.Context) error { return p.routes.Close() })
 	if slices.ContainsFunc(roles, needsRuntime) {
 		if err := p.openRuntime(ctx, c); err != nil {

@@ -11,28 +11,53 @@ import (
 )
 
 func shop() deployment.App {
-	return deployment.App{Name: "shop", Target: deployment.TargetCloudRun, Endpoint: "https://shop.example.run.app", UpdatedAt: published}
+	return deployment.App{
+		Name: "shop", Place: deployment.Place{Target: deployment.TargetCloudRun, Endpoint: "https://shop.example.run.app"},
+		Visibility: deployment.Public, UpdatedAt: published,
+	}
+}
+
+// full is an app with all there is.
+func full() deployment.App {
+	a := shop()
+	a.Audience, a.Visibility, a.Owner, a.SandboxID = "https://shop.example.run.app", deployment.Private, "user 42 ünï", "sbx-a"
+	a.Rollout = &deployment.Rollout{
+		Place:  deployment.Place{Target: deployment.TargetCloudRun, Endpoint: "https://next.example.run.app", Audience: "next"},
+		Weight: 30,
+	}
+	return a
+}
+
+func (s *subject) put(a deployment.App) deployment.App {
+	s.Helper()
+	stored, err := s.PutApp(s.Context(), a, deployment.Write{By: "tester"})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return stored
 }
 
 func appRoundTrip(s *subject) {
 	if _, err := s.App(s.Context(), "shop"); !errors.Is(err, deployment.ErrNotFound) {
 		s.Fatalf("App before Put: got %v, want ErrNotFound", err)
 	}
-	want := shop()
-	want.Version = 1
-	stored, err := s.PutApp(s.Context(), shop())
-	if err != nil {
-		s.Fatal(err)
-	}
-	if diff := cmp.Diff(want, stored); diff != "" {
-		s.Errorf("PutApp returned (-want +got):\n%s", diff)
-	}
-	read, err := s.App(s.Context(), "shop")
-	if err != nil {
-		s.Fatal(err)
-	}
-	if diff := cmp.Diff(want, read); diff != "" {
-		s.Errorf("App returned (-want +got):\n%s", diff)
+	for version, put := range []deployment.App{shop(), full(), shop()} {
+		want := put
+		want.Version = int64(version + 1)
+		if diff := cmp.Diff(want, s.put(put)); diff != "" {
+			s.Errorf("PutApp returned (-want +got):\n%s", diff)
+		}
+		read, err := s.App(s.Context(), "shop")
+		if err != nil {
+			s.Fatal(err)
+		}
+		if diff := cmp.Diff(want, read); diff != "" {
+			s.Errorf("App returned (-want +got):\n%s", diff)
+		}
+		list, err := s.Apps(s.Context(), "", 10)
+		if diff := cmp.Diff([]deployment.App{want}, list); diff != "" || err != nil {
+			s.Errorf("Apps returned %v (-want +got):\n%s", err, diff)
+		}
 	}
 }
 
@@ -41,11 +66,7 @@ func appVersions(s *subject) {
 		a := shop()
 		a.Version = 99 // what the caller believes must not matter
 		a.Endpoint = fmt.Sprintf("127.0.0.1:%d", 4000+want)
-		got, err := s.PutApp(s.Context(), a)
-		if err != nil {
-			s.Fatal(err)
-		}
-		if got.Version != want || got.Endpoint != a.Endpoint {
+		if got := s.put(a); got.Version != want || got.Endpoint != a.Endpoint {
 			s.Fatalf("put %d: got version %d at %s", want, got.Version, got.Endpoint)
 		}
 	}
@@ -59,7 +80,7 @@ func appConcurrent(s *subject) {
 	for range writers {
 		wg.Go(func() {
 			for range puts {
-				a, err := s.PutApp(s.Context(), shop())
+				a, err := s.PutApp(s.Context(), shop(), deployment.Write{})
 				if err != nil {
 					s.Error(err)
 					return
@@ -79,24 +100,23 @@ func appConcurrent(s *subject) {
 }
 
 func appDelete(s *subject) {
-	if err := s.DeleteApp(s.Context(), "shop"); !errors.Is(err, deployment.ErrNotFound) {
+	if err := s.DeleteApp(s.Context(), "shop", deployment.Write{}, published); !errors.Is(err, deployment.ErrNotFound) {
 		s.Errorf("DeleteApp of none: got %v, want ErrNotFound", err)
 	}
-	if _, err := s.PutApp(s.Context(), shop()); err != nil {
-		s.Fatal(err)
-	}
-	if err := s.DeleteApp(s.Context(), "shop"); err != nil {
+	s.put(shop())
+	if err := s.DeleteApp(s.Context(), "shop", deployment.Write{}, published); err != nil {
 		s.Fatal(err)
 	}
 	if _, err := s.App(s.Context(), "shop"); !errors.Is(err, deployment.ErrNotFound) {
 		s.Errorf("App after delete: got %v, want ErrNotFound", err)
 	}
+	if got := s.put(shop()); got.Version != 3 {
+		s.Errorf("put after a delete: version %d, want 3", got.Version)
+	}
 }
 
 func appExact(s *subject) {
-	if _, err := s.PutApp(s.Context(), shop()); err != nil {
-		s.Fatal(err)
-	}
+	s.put(shop())
 	for _, name := range []string{"SHOP", "shop ", "sho", "shop%", "sh_p", "", "shop\x00", "' OR '1'='1"} {
 		if a, err := s.App(s.Context(), name); err == nil {
 			s.Errorf("App(%q) = %q", name, a.Name)
@@ -110,9 +130,7 @@ func appPages(s *subject) {
 	for _, i := range []int{3, 0, 6, 1, 5, 2, 4} {
 		a := shop()
 		a.Name = want[i]
-		if _, err := s.PutApp(s.Context(), a); err != nil {
-			s.Fatal(err)
-		}
+		s.put(a)
 	}
 	var got []string
 	for after := ""; ; after = got[len(got)-1] {

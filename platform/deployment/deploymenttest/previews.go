@@ -218,10 +218,9 @@ func longest(s *subject) {
 	a := shop()
 	a.Name = strings.Repeat("a", deployment.MaxAppName)
 	a.Endpoint = p.Endpoint
-	if _, err := s.PutApp(s.Context(), a); err != nil {
-		s.Fatal(err)
-	}
-	if got, err := s.App(s.Context(), a.Name); err != nil || got.Endpoint != a.Endpoint {
+	a.Owner = strings.Repeat("o", deployment.MaxOwner)
+	s.put(a)
+	if got, err := s.App(s.Context(), a.Name); err != nil || got.Endpoint != a.Endpoint || got.Owner != a.Owner {
 		s.Errorf("App: %v, endpoint of %d bytes", err, len(got.Endpoint))
 	}
 }
@@ -235,8 +234,11 @@ func endedContext(s *subject) {
 	if _, err := s.Preview(ctx, "sbx-a"); err == nil || errors.Is(err, deployment.ErrNotFound) {
 		s.Errorf("Preview: got %v", err)
 	}
-	if _, err := s.PutApp(ctx, shop()); err == nil {
+	if _, err := s.PutApp(ctx, shop(), deployment.Write{}); err == nil {
 		s.Error("PutApp: got nil")
+	}
+	if _, err := s.App(s.Context(), "shop"); !errors.Is(err, deployment.ErrNotFound) {
+		s.Errorf("App: got %v", err)
 	}
 	s.wantNone("sbx-a")
 }

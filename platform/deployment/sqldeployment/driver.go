@@ -13,7 +13,7 @@ import (
 	"vibesdk-gcp/platform/deployment"
 )
 
-// Driver implements [deployment.Driver]. The database needs migration 0003 and stays the caller's to close.
+// Driver implements [deployment.Driver]. The database needs migrations 0003 and 0007, and stays the caller's to close.
 type Driver struct {
 	db  *sqldb.DB
 	sql statements
@@ -28,59 +28,13 @@ func New(db *sqldb.DB) *Driver {
 	return &Driver{db: db, sql: statementsFor(db.Dialect), Now: time.Now}
 }
 
-// PutApp implements [deployment.Driver].
-func (d *Driver) PutApp(ctx context.Context, a deployment.App) (deployment.App, error) {
-	updated := sqldb.Micros(a.UpdatedAt)
-	row := d.db.W.QueryRowContext(ctx, d.sql.putApp, a.Name, string(a.Target), a.Endpoint, updated)
-	if err := row.Scan(&a.Version); err != nil {
-		return deployment.App{}, failed("put app", err)
-	}
-	a.UpdatedAt = sqldb.Time(updated)
-	return a, nil
-}
-
-// App implements [deployment.Driver].
-func (d *Driver) App(ctx context.Context, name string) (deployment.App, error) {
-	a, err := scanApp(d.db.R.QueryRowContext(ctx, d.sql.app, name))
-	if err != nil {
-		return deployment.App{}, failed("read app", err)
-	}
-	return a, nil
-}
-
-// Apps implements [deployment.Driver].
-func (d *Driver) Apps(ctx context.Context, after string, limit int) ([]deployment.App, error) {
-	rows, err := d.db.R.QueryContext(ctx, d.sql.apps, after, limit)
-	if err != nil {
-		return nil, failed("list apps", err)
-	}
-	defer func() { _ = rows.Close() }() // rows.Err tells what there is to tell
-	var apps []deployment.App
-	for rows.Next() {
-		a, err := scanApp(rows)
-		if err != nil {
-			return nil, failed("list apps", err)
-		}
-		apps = append(apps, a)
-	}
-	return apps, failed("list apps", rows.Err())
-}
-
-// DeleteApp implements [deployment.Driver].
-func (d *Driver) DeleteApp(ctx context.Context, name string) error {
-	n, err := d.exec(ctx, d.sql.deleteApp, name)
-	if err == nil && n == 0 {
-		err = sql.ErrNoRows
-	}
-	return failed("delete app", err)
-}
-
 // PutPreview implements [deployment.Driver].
 func (d *Driver) PutPreview(ctx context.Context, p deployment.Preview) error {
 	n, err := d.exec(ctx, d.sql.putPreview, p.SandboxID, p.Fence, p.Token, p.Endpoint, sqldb.Micros(p.PublishedAt))
 	if err == nil && n == 0 {
 		return fmt.Errorf("publish preview of %s at fence %d: %w", p.SandboxID, p.Fence, deployment.ErrStale)
 	}
+	d.tell(ctx, err, previewKey+p.SandboxID)
 	return failed("publish preview", err)
 }
 
@@ -99,6 +53,7 @@ func (d *Driver) Preview(ctx context.Context, sandboxID string) (deployment.Prev
 // WithdrawPreview implements [deployment.Driver].
 func (d *Driver) WithdrawPreview(ctx context.Context, sandboxID string, fence int64) error {
 	_, err := d.exec(ctx, d.sql.withdraw, sandboxID, fence, sqldb.Micros(d.Now()))
+	d.tell(ctx, err, previewKey+sandboxID)
 	return failed("withdraw preview", err)
 }
 
@@ -114,14 +69,6 @@ func (d *Driver) exec(ctx context.Context, query string, args ...any) (int64, er
 		return 0, err
 	}
 	return result.RowsAffected()
-}
-
-func scanApp(row interface{ Scan(...any) error }) (deployment.App, error) {
-	var a deployment.App
-	var updated int64
-	err := row.Scan(&a.Name, &a.Target, &a.Endpoint, &a.Version, &updated)
-	a.UpdatedAt = sqldb.Time(updated)
-	return a, err
 }
 
 // failed names the operation and turns "no row" into the port's error. It is nil for nil.

@@ -18,6 +18,9 @@ type spy struct {
 	hook  func(ctx context.Context) error
 }
 
+// Watch hears nothing, like a process whose connection to the database's notifications is lost.
+func (s *spy) Watch(func(deployment.Hint)) func() { return func() {} }
+
 func (s *spy) Preview(ctx context.Context, id string) (deployment.Preview, error) {
 	s.reads.Add(1)
 	p, err := s.Driver.Preview(ctx, id)
@@ -189,7 +192,7 @@ func TestLookupsIgnoreCase(t *testing.T) {
 	if err := table.PutPreview(t.Context(), preview(1)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := table.PutApp(t.Context(), deployment.App{Name: "shop", Target: deployment.TargetProcess, Endpoint: "127.0.0.1:1"}); err != nil {
+	if _, err := table.PutApp(t.Context(), deployment.App{Name: "shop", Place: deployment.Place{Target: deployment.TargetProcess, Endpoint: "127.0.0.1:1"}}, deployment.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := table.Preview(t.Context(), "SBX-a"); err != nil || p.SandboxID != "sbx-a" {
@@ -211,7 +214,7 @@ func TestTimesAreStamped(t *testing.T) {
 	if err != nil || !p.PublishedAt.Equal(clock.Now()) {
 		t.Errorf("published at %v, %v", p.PublishedAt, err)
 	}
-	a, err := table.PutApp(t.Context(), deployment.App{Name: "shop", Target: deployment.TargetProcess, Endpoint: "127.0.0.1:1"})
+	a, err := table.PutApp(t.Context(), deployment.App{Name: "shop", Place: deployment.Place{Target: deployment.TargetProcess, Endpoint: "127.0.0.1:1"}}, deployment.Write{})
 	if err != nil || !a.UpdatedAt.Equal(clock.Now()) {
 		t.Errorf("updated at %v, %v", a.UpdatedAt, err)
 	}

@@ -1,0 +1,268 @@
+package router
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vibesdk-gcp/platform/deployment"
+)
+
+// phase is what a connection of the lane is waiting for.
+type phase int32
+
+const (
+	phaseIdle   phase = iota // the first byte of a request
+	phaseHeader              // the rest of its head
+	phaseWait                // the upstream's head
+	phaseBody                // the end of its body
+)
+
+// Sizes of the buffer for requests. What has a larger head is not plain.
+const (
+	firstBuffer   = 4 << 10
+	largestBuffer = 16 << 10
+)
+
+// laneConn is a connection of a client. One goroutine serves it; the sweep looks at it from outside.
+type laneConn struct {
+	lane *Lane
+	conn net.Conn
+
+	buf  []byte // buf[r:w] is read and not answered yet
+	r, w int
+	req  laneRequest
+	out  []byte // scratch for what is written
+	head []byte // of the answer
+	res  laneResponse
+
+	client string // its address without the port
+	last   deployment.Place
+	place  *lanePlace // of last
+
+	phase atomic.Int32
+	since atomic.Int64 // when the phase began, by the lane's clock
+
+	mu      sync.Mutex
+	up      *upstreamConn // the upstream of the request under way
+	watcher chan struct{} // closed when nobody reads from the client any more; nil: nobody does
+	gone    bool          // the client left
+	late    bool          // the upstream took too long
+}
+
+func newLaneConn(l *Lane, conn net.Conn) *laneConn {
+	c := &laneConn{lane: l, conn: conn, buf: make([]byte, firstBuffer)}
+	if host, _, err := net.SplitHostPort(conn.RemoteAddr().String()); err == nil {
+		c.client = host
+	}
+	c.enter(phaseIdle)
+	return c
+}
+
+func (c *laneConn) enter(p phase) {
+	c.since.Store(c.lane.now.Load())
+	c.phase.Store(int32(p))
+}
+
+// what to do with a connection next.
+type verdict int
+
+const (
+	goOn   verdict = iota
+	handOn         // to net/http
+	hangUp
+)
+
+func (c *laneConn) serve() {
+	defer c.lane.left(c)
+	for {
+		next := c.read()
+		if next == goOn {
+			next = c.exchange()
+		}
+		switch {
+		case next == handOn:
+			c.lane.handOn(&handedConn{Conn: c.conn, rest: c.buf[c.r:c.w]})
+			return
+		case next == hangUp || c.lane.draining.Load():
+			_ = c.conn.Close()
+			return
+		}
+		c.r += c.req.size
+		c.enter(phaseIdle)
+	}
+}
+
+// read reads until there is a whole head in the buffer.
+func (c *laneConn) read() verdict {
+	for {
+		if c.r == c.w {
+			c.r, c.w = 0, 0
+		} else {
+			switch c.req.parse(c.buf[c.r:c.w]) {
+			case parsedPlain:
+				return goOn
+			case parsedOther:
+				return handOn
+			case parsedPart:
+				if c.phase.Load() == int32(phaseIdle) {
+					c.enter(phaseHeader)
+				}
+				if !c.makeRoom() {
+					return handOn
+				}
+			}
+		}
+		if c.lane.draining.Load() && c.r == c.w {
+			return hangUp
+		}
+		n, err := c.conn.Read(c.buf[c.w:])
+		c.w += n
+		switch {
+		case n > 0 || err == nil:
+		case errors.Is(err, io.EOF) && c.w > c.r:
+			return handOn // whoever stops within a head gets the answer that net/http has for it
+		default:
+			return hangUp
+		}
+	}
+}
+
+// makeRoom makes the buffer one that more fits into.
+func (c *laneConn) makeRoom() bool {
+	switch {
+	case c.w < len(c.buf):
+	case c.r > 0:
+		c.w = copy(c.buf, c.buf[c.r:c.w])
+		c.r = 0
+	case len(c.buf) < largestBuffer:
+		larger := make([]byte, 2*len(c.buf))
+		c.w = copy(larger, c.buf[:c.w])
+		c.buf = larger
+	default:
+		return false
+	}
+	return true
+}
+
+// look does what time asks for.
+func (c *laneConn) look(now time.Time) {
+	passed := time.Duration(now.UnixNano() - c.since.Load())
+	switch phase(c.phase.Load()) {
+	case phaseIdle:
+		if passed > idleFor {
+			c.endIdle()
+		}
+	case phaseHeader:
+		if passed > headerWithin {
+			_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+		}
+	case phaseWait:
+		if passed > c.lane.rt.headerTimeout {
+			c.cutUpstream(true)
+		}
+		fallthrough
+	case phaseBody:
+		if passed > watchAfter {
+			c.watch()
+		}
+	}
+}
+
+// watch begins to read from the client, to hear when it leaves. What it sends meanwhile is the next request.
+func (c *laneConn) watch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.up == nil || c.watcher != nil || c.gone || c.w == len(c.buf) {
+		return
+	}
+	over := make(chan struct{})
+	c.watcher = over
+	go func() {
+		defer close(over)
+		for c.w < len(c.buf) {
+			n, err := c.conn.Read(c.buf[c.w:])
+			c.w += n
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return
+			}
+			if err != nil {
+				c.cutUpstream(false)
+				return
+			}
+		}
+	}()
+}
+
+// cutUpstream ends the request under way: the client left, or the upstream is too late.
+func (c *laneConn) cutUpstream(late bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.up != nil {
+		c.late, c.gone = c.late || late, c.gone || !late
+		_ = c.up.Close()
+	}
+}
+
+// attach makes up the upstream of the request under way.
+func (c *laneConn) attach(up *upstreamConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.up = up
+}
+
+// detach ends that, and the reading from the client; then the buffer is the caller's again.
+func (c *laneConn) detach() (gone, late bool) {
+	c.mu.Lock()
+	gone, late = c.gone, c.late
+	watcher := c.watcher
+	c.up, c.watcher, c.late = nil, nil, false
+	c.mu.Unlock()
+	if watcher != nil {
+		_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+		<-watcher
+		_ = c.conn.SetReadDeadline(time.Time{})
+	}
+	return gone, late
+}
+
+// endIdle ends a connection on which no request has begun.
+func (c *laneConn) endIdle() {
+	if c.phase.Load() == int32(phaseIdle) {
+		_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// cut ends the connection, whatever it does.
+func (c *laneConn) cut() {
+	c.cutUpstream(false)
+	_ = c.conn.Close()
+}
+
+// handedConn is a connection of which some was read already.
+type handedConn struct {
+	net.Conn
+	rest []byte
+}
+
+// Read implements net.Conn.
+func (h *handedConn) Read(p []byte) (int, error) {
+	if len(h.rest) > 0 {
+		n := copy(p, h.rest)
+		h.rest = h.rest[n:]
+		return n, nil
+	}
+	return h.Conn.Read(p)
+}
+
+// CloseWrite ends what is written, as the end of a WebSocket does.
+func (h *handedConn) CloseWrite() error {
+	if c, ok := h.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return h.Conn.Close()
+}

@@ -1,0 +1,154 @@
+package router
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"vibesdk-gcp/platform/deployment"
+)
+
+// upstreams keeps connections to upstreams between requests.
+type upstreams struct {
+	local, services *net.Dialer
+
+	mu     sync.Mutex
+	idle   map[upstreamKey][]*upstreamConn
+	closed bool
+}
+
+// upstreamKey is where a connection leads. The target counts: it decides which addresses are allowed.
+type upstreamKey struct {
+	target  deployment.Target
+	address string
+}
+
+// upstreamConn is a connection to an upstream, with nothing under way when it is kept.
+type upstreamConn struct {
+	net.Conn
+	key  upstreamKey
+	in   *bufio.Reader
+	kept time.Time // since when it is idle
+
+	raw     syscall.RawConn
+	look    func(fd uintptr) bool // sets waiting
+	waiting bool
+}
+
+const (
+	upstreamBuffer = 8 << 10
+	// keptPerPlace and keptFor are as those of the transport.
+	keptPerPlace = 256
+	keptFor      = 4 * time.Second
+)
+
+func newUpstreams(rt *Router) *upstreams {
+	return &upstreams{local: newDialer(rt.localAddress), services: newDialer(rt.serviceAddress), idle: map[upstreamKey][]*upstreamConn{}}
+}
+
+// get returns a kept connection that still stands, or a new one.
+func (u *upstreams) get(key upstreamKey, fresh bool) (up *upstreamConn, reused bool, err error) {
+	for !fresh {
+		if up = u.take(key); up == nil {
+			break
+		}
+		if up.quiet() {
+			return up, true, nil
+		}
+		_ = up.Close()
+	}
+	dialer := u.services
+	if key.target == deployment.TargetProcess {
+		dialer = u.local
+	}
+	conn, err := dialer.DialContext(context.Background(), "tcp", key.address)
+	if err != nil {
+		return nil, false, err
+	}
+	return newUpstreamConn(conn, key), false, nil
+}
+
+func (u *upstreams) take(key upstreamKey) *upstreamConn {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	list := u.idle[key]
+	if len(list) == 0 {
+		return nil
+	}
+	up := list[len(list)-1]
+	list[len(list)-1] = nil
+	u.idle[key] = list[:len(list)-1]
+	return up
+}
+
+// put keeps a connection whose answer was read to its end.
+func (u *upstreams) put(up *upstreamConn, now time.Time) {
+	up.kept = now
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed || len(u.idle[up.key]) >= keptPerPlace {
+		_ = up.Close()
+		return
+	}
+	u.idle[up.key] = append(u.idle[up.key], up)
+}
+
+// expire closes what was not used for long. The oldest are first in each list.
+func (u *upstreams) expire(now time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for key, list := range u.idle {
+		n := 0
+		for n < len(list) && now.Sub(list[n].kept) >= keptFor {
+			_ = list[n].Close()
+			n++
+		}
+		switch {
+		case n == len(list):
+			delete(u.idle, key)
+		case n > 0:
+			u.idle[key] = append(list[:0:0], list[n:]...)
+		}
+	}
+}
+
+func (u *upstreams) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	for _, list := range u.idle {
+		for _, up := range list {
+			_ = up.Close()
+		}
+	}
+	clear(u.idle)
+}
+
+// quiet reports whether an idle connection is open and has nothing to say: bytes that nobody asked for would be taken for the
+// answer to the next request.
+func (up *upstreamConn) quiet() bool {
+	if up.raw == nil {
+		return false
+	}
+	up.waiting = false
+	return up.raw.Read(up.look) == nil && up.waiting
+}
+
+func newUpstreamConn(conn net.Conn, key upstreamKey) *upstreamConn {
+	up := &upstreamConn{Conn: conn, key: key, in: bufio.NewReaderSize(conn, upstreamBuffer)}
+	if sys, ok := conn.(syscall.Conn); ok {
+		if raw, err := sys.SyscallConn(); err == nil {
+			up.raw = raw
+		}
+	}
+	up.look = func(fd uintptr) bool {
+		var one [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		up.waiting = err == syscall.EAGAIN
+		return true
+	}
+	return up
+}
