@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"vibesdk-gcp/platform/deployment"
+	"vibesdk-gcp/platform/deployment/sqldeployment"
 	"vibesdk-gcp/platform/ratelimit"
 	"vibesdk-gcp/platform/session"
 )
@@ -40,6 +42,10 @@ func (m *migration) open(ctx context.Context, c Config, must bool) (_ *side, err
 		if err := s.openDatabase(ctx, c.databaseURL()); err != nil {
 			return nil, err
 		}
+	}
+	if m.o.Deployments {
+		s.routes = deployment.NewTable(sqldeployment.New(s.db), deployment.Options{Endpoints: c.Router.Endpoints})
+		s.onClose("routes", func(context.Context) error { return s.routes.Close() })
 	}
 	if m.o.Sessions {
 		driver, err := s.sessionDriver(ctx, c)
