@@ -151,13 +151,13 @@ func apart(s *second, first, other events.Handler) events.Handler {
 // batchesApart is apart for runs of messages of one key. Sessions of one id at two providers are two, so their order does not matter.
 func batchesApart(s *second, first, other events.BatchHandler) events.BatchHandler {
 	return func(ctx context.Context, key string, run []events.Message) error {
+		if !slices.ContainsFunc(run, func(m events.Message) bool { return m.Attributes[schemas.ProviderAttribute] != "" }) {
+			return first(ctx, key, run)
+		}
 		places := map[string][]int{}
 		for i, m := range run {
 			name := m.Attributes[schemas.ProviderAttribute]
 			places[name] = append(places[name], i)
-		}
-		if len(places[""]) == len(run) {
-			return first(ctx, key, run)
 		}
 		errs := make([]error, len(run))
 		for name, at := range places {

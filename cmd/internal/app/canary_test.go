@@ -303,3 +303,27 @@ func TestParityComparesBesideTheAnswers(t *testing.T) {
 	read()
 	until(`session_parity result="ahead"`)
 }
+
+func TestSecondProvidersThatAreRefused(t *testing.T) {
+	t.Parallel()
+	good, _ := secondEnv(t, nil)
+	database := "sqlite:" + filepath.Join(t.TempDir(), "first.db")
+	same, _ := secondEnv(t, map[string]string{"DATABASE_URL": database})
+	nested := filepath.Join(t.TempDir(), "nested.env")
+	if err := os.WriteFile(nested, []byte("CANARY_ENV_FILE="+good), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, env := range map[string]map[string]string{
+		"PARITY: on needs CANARY_ENV_FILE":              {"PARITY": "on"},
+		"PARITY_RATIO: 2 is not from 0 to 1":            {"CANARY_ENV_FILE": good, "PARITY_RATIO": "2"},
+		"no such file":                                  {"CANARY_ENV_FILE": good + ".gone"},
+		"there are two providers at most":               {"CANARY_ENV_FILE": nested},
+		"which is the first provider's":                 {"CANARY_ENV_FILE": good, "RUNTIME_PROVIDER": "gcp"},
+		"has its sessions where the first provider has": {"CANARY_ENV_FILE": same, "DATABASE_URL": database},
+	} {
+		_, err := app.ReadConfig(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", env, err, want)
+		}
+	}
+}

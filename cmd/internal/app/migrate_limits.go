@@ -182,7 +182,10 @@ func (m *migration) compareCounts(run *partRun) func(context.Context, string) er
 			return err
 		}
 		now := time.Now().UnixMilli()
-		if nothing(counts.Within(now)) && nothing(there.Within(now)) {
+		if nothing(counts.Within(now)) {
+			if !nothing(there.Within(now)) {
+				run.count(&run.OnlyThere, "")
+			}
 			return nil
 		}
 		if d := counts.Difference(there, now); d != "" {

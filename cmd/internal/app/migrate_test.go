@@ -17,6 +17,8 @@ import (
 	"vibesdk-gcp/cmd/internal/app"
 	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/internal/testenv"
+	"vibesdk-gcp/platform/deployment"
+	"vibesdk-gcp/platform/deployment/sqldeployment"
 	"vibesdk-gcp/platform/ratelimit"
 	"vibesdk-gcp/platform/ratelimit/sqllimit"
 	"vibesdk-gcp/platform/session"
@@ -46,6 +48,7 @@ func envFile(t testing.TB, values map[string]string) (path string, c app.Config)
 type homes struct {
 	store  *session.Store
 	limits *sqllimit.Backend
+	apps   *deployment.Table
 }
 
 func openHomes(t testing.TB, address string) homes {
@@ -58,7 +61,21 @@ func openHomes(t testing.TB, address string) homes {
 	if err := db.Migrate(t.Context(), schemas.SQL()); err != nil {
 		t.Fatal(err)
 	}
-	return homes{session.NewStore(sqlsession.New(db), session.Options{CacheBytes: -1}), sqllimit.New(db, sqllimit.Options{})}
+	apps := deployment.NewTable(sqldeployment.New(db), deployment.Options{})
+	t.Cleanup(func() { _ = apps.Close() })
+	return homes{session.NewStore(sqlsession.New(db), session.Options{CacheBytes: -1}), sqllimit.New(db, sqllimit.Options{}), apps}
+}
+
+func (h homes) deploy(t testing.TB, name, owner string) deployment.App {
+	t.Helper()
+	stored, err := h.apps.PutApp(t.Context(), deployment.App{
+		Name: name, Place: deployment.Place{Target: deployment.TargetCloudflare, Endpoint: "worker"}, Visibility: deployment.Private, Owner: owner,
+		Rollout: &deployment.Rollout{Place: deployment.Place{Target: deployment.TargetCloudRun, Endpoint: "https://a.run.app"}, Weight: 10},
+	}, deployment.Write{By: "tester"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stored
 }
 
 func (h homes) put(t testing.TB, id, mutation, payload string) {
@@ -112,22 +129,31 @@ func TestMigrateThereAndBack(t *testing.T) {
 		here.charge(t, fmt.Sprintf("platform:llmCalls:user:%d", i), float64(i+1))
 	}
 
-	both := app.MigrateOptions{From: from, To: to, Sessions: true, Limits: true}
+	const apps = 120
+	for i := range apps {
+		here.deploy(t, fmt.Sprintf("app-%d", i), "user-1")
+	}
+	here.deploy(t, "app-7", "user-2")
+
+	both := app.MigrateOptions{From: from, To: to}
 	dry := both
 	dry.DryRun, dry.Verify = true, true
-	if r := migrate(t, dry); r.Sessions.Copied != sessions+1 || r.Sessions.Differing != sessions+1 || r.Limits.Copied != keys || r.Limits.Differing != keys || r.Clean() {
-		t.Errorf("dry run: %+v, %+v", r.Sessions, r.Limits)
+	if r := migrate(t, dry); r.Sessions.Copied != sessions+1 || r.Sessions.Differing != sessions+1 || r.Limits.Copied != keys || r.Limits.Differing != keys ||
+		r.Deployments.Copied != apps || r.Deployments.Differing != apps || r.Clean() {
+		t.Errorf("dry run: %+v, %+v, %+v", r.Sessions, r.Limits, r.Deployments)
 	}
 	if _, err := there.store.Get(t.Context(), "s001"); !errors.Is(err, session.ErrNotFound) {
 		t.Fatalf("a dry run wrote: %v", err)
 	}
 
 	both.Verify = true
-	if r := migrate(t, both); r.Sessions.Copied != sessions+1 || r.Sessions.Compared != sessions+1 || r.Limits.Copied != keys || r.Limits.Compared != keys || !r.Clean() {
-		t.Errorf("first run: %+v, %+v", r.Sessions, r.Limits)
+	if r := migrate(t, both); r.Sessions.Copied != sessions+1 || r.Sessions.Compared != sessions+1 || r.Limits.Copied != keys || r.Limits.Compared != keys ||
+		r.Deployments.Copied != apps || r.Deployments.Compared != apps || !r.Clean() {
+		t.Errorf("first run: %+v, %+v, %+v", r.Sessions, r.Limits, r.Deployments)
 	}
-	if r := migrate(t, both); r.Sessions.Copied != 0 || r.Sessions.Same != sessions+1 || r.Limits.Copied != 0 || r.Limits.Same != keys || !r.Clean() {
-		t.Errorf("second run: %+v, %+v", r.Sessions, r.Limits)
+	if r := migrate(t, both); r.Sessions.Copied != 0 || r.Sessions.Same != sessions+1 || r.Limits.Copied != 0 || r.Limits.Same != keys ||
+		r.Deployments.Copied != 0 || r.Deployments.Same != apps || !r.Clean() {
+		t.Errorf("second run: %+v, %+v, %+v", r.Sessions, r.Limits, r.Deployments)
 	}
 
 	// It goes on there, and what is old here does not come over it.
@@ -136,7 +162,14 @@ func TestMigrateThereAndBack(t *testing.T) {
 	if n := there.charge(t, "platform:llmCalls:user:4", 2); n != 5 {
 		t.Errorf("the next charge finds %v, want 5", n)
 	}
+	if stored := there.deploy(t, "app-7", "user-3"); stored.Version != 3 {
+		t.Errorf("the next version of an app is %d, want 3", stored.Version)
+	}
+	there.deploy(t, "new", "user-1")
 	r := migrate(t, both)
+	if r.Deployments.Ahead != 1 || r.Deployments.Differing != 1 || r.Deployments.OnlyThere != 1 {
+		t.Errorf("over an app that went on: %+v", r.Deployments)
+	}
 	if r.Clean() || r.Sessions.Ahead != 1 || r.Limits.Ahead != 1 || r.Sessions.OnlyThere != 1 || r.Sessions.Differing != 1 || r.Limits.Differing != 1 ||
 		!slices.ContainsFunc(r.Sessions.Findings, func(f string) bool { return strings.Contains(f, `"s001"`) }) {
 		t.Errorf("over what went on: %+v, %+v", r.Sessions, r.Limits)
@@ -146,15 +179,18 @@ func TestMigrateThereAndBack(t *testing.T) {
 	}
 
 	// Back, with the files swapped.
-	back := app.MigrateOptions{From: to, To: from, Sessions: true, Limits: true, Verify: true}
-	if r := migrate(t, back); r.Sessions.Copied != 2 || r.Limits.Copied != 1 || !r.Clean() {
-		t.Errorf("back: %+v, %+v", r.Sessions, r.Limits)
+	back := app.MigrateOptions{From: to, To: from, Verify: true}
+	if r := migrate(t, back); r.Sessions.Copied != 2 || r.Limits.Copied != 1 || r.Deployments.Copied != 2 || !r.Clean() {
+		t.Errorf("back: %+v, %+v, %+v", r.Sessions, r.Limits, r.Deployments)
 	}
 	if rec, err := here.store.Get(t.Context(), "s001"); err != nil || rec.Version != 2 {
 		t.Errorf("back home: %v, %v", rec, err)
 	}
 	if out, err := here.store.Apply(t.Context(), "s001", []session.Mutation{{ID: "m2", Kind: session.Put, Payload: []byte("2")}}); err != nil || !out[0].Duplicate {
 		t.Errorf("a mutation that was made there: %+v, %v", out, err)
+	}
+	if changes, err := here.apps.AppHistory(t.Context(), "app-7", 0); err != nil || len(changes) != 3 || changes[0].App.Owner != "user-3" {
+		t.Errorf("the history of an app that went on there: %+v, %v", changes, err)
 	}
 	if n := here.charge(t, "platform:llmCalls:user:4", 0); n != 7 {
 		t.Errorf("back home %v are counted, want 7", n)
@@ -228,6 +264,12 @@ func TestMigrateIsKilled(t *testing.T) {
 	}
 	if _, err := os.Stat(state); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the state file of a run that is over: %v", err)
+	}
+
+	openHomes(t, pg).put(t, "s0000", "elsewhere", "1")
+	out, err = command(within(t), "--verify").CombinedOutput()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 3 || !strings.Contains(string(out), `session \"s0000\"`) {
+		t.Errorf("with a difference: %v\n%s", err, out)
 	}
 }
 
