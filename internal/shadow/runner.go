@@ -141,7 +141,7 @@ func (r *Runner) log(ctx context.Context, result Result, details []any) {
 	unsaid := r.unsaid
 	r.logged, r.unsaid = now, 0
 	r.mu.Unlock()
-	r.o.Logger.WarnContext(ctx, r.o.Name, append([]any{"result", string(result), "unsaid", unsaid}, details...)...)
+	r.o.Logger.WarnContext(ctx, "a comparison beside an answer is not the same", append([]any{"check", r.o.Name, "result", string(result), "unsaid", unsaid}, details...)...)
 }
 
 // Close refuses further checks and waits for those under way, until ctx ends.

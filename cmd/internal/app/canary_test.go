@@ -297,11 +297,11 @@ func TestParityComparesBesideTheAnswers(t *testing.T) {
 		}
 	}
 	read()
-	until(`session_parity result="same"`)
-	until(`ratelimit_parity result="same"`)
+	until(`session_parity_total{ result="same"`)
+	until(`ratelimit_parity_total{ result="same"`)
 	openHomes(t, database).put(t, "s", "elsewhere", "2")
 	read()
-	until(`session_parity result="ahead"`)
+	until(`session_parity_total{ result="ahead"`)
 }
 
 func TestSecondProvidersThatAreRefused(t *testing.T) {

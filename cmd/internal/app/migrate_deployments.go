@@ -96,7 +96,7 @@ func (m *migration) compareApp(run *partRun) func(context.Context, deployment.Ap
 		if err != nil && !errors.Is(err, deployment.ErrNotFound) {
 			return err
 		}
-		difference := ""
+		var difference string
 		switch {
 		case err != nil:
 			difference = "is not there"

@@ -3,6 +3,7 @@ package sqllimit
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"slices"
 	"time"
 
@@ -91,7 +92,7 @@ func (b *Backend) Restore(ctx context.Context, c ratelimit.Counts) (restored boo
 			if err := head.PutRow("", data); err != nil {
 				return err
 			}
-		case err != sql.ErrNoRows: //nolint:errorlint // QueryRow returns it as it is
+		case !errors.Is(err, sql.ErrNoRows):
 			return err
 		}
 		if restored = head.Clock(0) <= c.Clock; !restored {
