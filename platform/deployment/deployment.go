@@ -61,8 +61,8 @@ type Rollout struct {
 	Weight int `json:"weight"`
 }
 
-// Equal reports whether two copies of an app are the same.
-func (a App) Equal(b App) bool {
+// Same reports whether two copies of an app are the same in all fields.
+func (a App) Same(b App) bool {
 	if (a.Rollout == nil) != (b.Rollout == nil) || a.Rollout != nil && *a.Rollout != *b.Rollout || !a.UpdatedAt.Equal(b.UpdatedAt) {
 		return false
 	}

@@ -28,7 +28,7 @@ func secondEnv(t testing.TB, more map[string]string) (path, database string) {
 	database = "sqlite:" + filepath.Join(dir, "second.db")
 	values := map[string]string{
 		"RUNTIME_PROVIDER": "gcp", "DATABASE_URL": database, "SOURCES_URL": "file://" + dir, "PUBSUB_PROJECT": "p",
-		"SESSION_BACKEND": "sql", "LIMIT_BACKEND": "sql",
+		"SESSION_BACKEND": "sql", "LIMIT_BACKEND": "sql", "SANDBOX_BACKEND": "process",
 	}
 	for name, value := range more {
 		values[name] = value

@@ -34,6 +34,7 @@ func TestConfigDefaults(t *testing.T) {
 		Runner:    app.RunnerConfig{Wait: 55 * time.Second},
 		Limit:     app.LimitConfig{Backend: "sql", Binding: "RATE_LIMITS", Timeout: 250 * time.Millisecond, Limits: ratelimit.PresetH()},
 		Agent:     app.AgentConfig{MaxSockets: 20_000, MaxSessionSockets: 1_000},
+		Canary:    app.CanaryConfig{ParityRatio: 1},
 		Telemetry: app.TelemetryConfig{SampleRatio: 1, StallExit: 10 * time.Minute},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {

@@ -82,7 +82,7 @@ func (m *migration) tryApp(ctx context.Context, run *partRun, a deployment.App) 
 		run.count(&run.Copied, "")
 	case err != nil:
 		return err
-	case !there.Equal(a):
+	case !there.Same(a):
 		run.count(&run.Ahead, "app %q: versions %d and %d", a.Name, a.Version, there.Version)
 	default:
 		run.count(&run.Same, "")
@@ -102,7 +102,7 @@ func (m *migration) compareApp(run *partRun) func(context.Context, deployment.Ap
 			difference = "is not there"
 		case there.Version != a.Version:
 			difference = fmt.Sprintf("versions %d and %d", a.Version, there.Version)
-		case !there.Equal(a):
+		case !there.Same(a):
 			difference = fmt.Sprintf("version %d has something else in it", a.Version)
 		default:
 			if difference, err = m.compareHistory(ctx, a, there); err != nil {
@@ -131,7 +131,7 @@ func (m *migration) compareHistory(ctx context.Context, a, there deployment.App)
 	}
 	for i, c := range ours {
 		o := theirs[i]
-		if c.Version != o.Version || c.By != o.By || !c.At.Equal(o.At) || (c.App == nil) != (o.App == nil) || c.App != nil && !c.App.Equal(*o.App) {
+		if c.Version != o.Version || c.By != o.By || !c.At.Equal(o.At) || (c.App == nil) != (o.App == nil) || c.App != nil && !c.App.Same(*o.App) {
 			return fmt.Sprintf("change %d of the history", c.Version), nil
 		}
 	}

@@ -279,6 +279,7 @@ func TestMigrateRefuses(t *testing.T) {
 	openHomes(t, lite)
 	_, from := envFile(t, map[string]string{"DATABASE_URL": lite})
 	_, empty := envFile(t, map[string]string{"DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "none.db")})
+	_, gone := envFile(t, map[string]string{"DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "gone.db")})
 	state := filepath.Join(t.TempDir(), "state.json")
 	foreign := `{"parts":{"sessions":{"from":"sqlite:/elsewhere","to":"sqlite:/else","phase":"copy","cursor":"s"}}}`
 	for name, c := range map[string]struct {
@@ -286,7 +287,7 @@ func TestMigrateRefuses(t *testing.T) {
 		state string
 		want  string
 	}{
-		"a source that is not there":       {app.MigrateOptions{From: empty, To: from}, "", "DATABASE_URL"},
+		"a source that is not there":       {app.MigrateOptions{From: gone, To: from}, "", "DATABASE_URL"},
 		"a state file of other homes":      {app.MigrateOptions{From: from, To: empty, StateFile: state}, foreign, "is of a migration of sessions from sqlite:/elsewhere"},
 		"a state file that is none":        {app.MigrateOptions{From: from, To: empty, StateFile: state}, "{}", "is not one of a migration"},
 		"a file of keys that is not there": {app.MigrateOptions{From: from, To: empty, Limits: true, KeysFile: state + ".keys"}, "", "keys"},

@@ -40,7 +40,7 @@ func adoptGoesOn(s *subject) {
 	for _, changes := range [][]deployment.Change{older, newer} {
 		s.adopt("shop", changes, true)
 		s.adopt("shop", changes, false)
-		if got, err := s.App(s.Context(), "shop"); err != nil || !got.Equal(*changes[0].App) {
+		if got, err := s.App(s.Context(), "shop"); err != nil || !got.Same(*changes[0].App) {
 			s.Errorf("%+v, %v", got, err)
 		}
 		s.wantHistory("shop", changes)
@@ -71,7 +71,7 @@ func adoptKeeps(s *subject) {
 			s.Errorf("a copy that is %s: %v, want ErrConflict", name, err)
 		}
 	}
-	if got, err := s.App(s.Context(), "shop"); err != nil || !got.Equal(now) {
+	if got, err := s.App(s.Context(), "shop"); err != nil || !got.Same(now) {
 		s.Errorf("%+v, %v", got, err)
 	}
 	if changes, err := s.AppHistory(s.Context(), "shop", 10); err != nil || len(changes) != 3 || changes[0].By != "tester" {

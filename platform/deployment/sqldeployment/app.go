@@ -75,7 +75,7 @@ func (d *Driver) compare(ctx context.Context, tx *sql.Tx, name string, gone bool
 		if err != nil {
 			return err
 		}
-		same = a.Equal(*c.App)
+		same = a.Same(*c.App)
 	}
 	if !same {
 		return fmt.Errorf("%w: version %d is stored with something else in it", deployment.ErrConflict, c.Version)
