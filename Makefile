@@ -25,8 +25,8 @@ help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z\/-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## Build vibed, vibectl and sandboxd into bin/ (pure Go, no C compiler needed)
-	CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/vibed ./cmd/vibectl ./cmd/sandboxd
+build: ## Build vibed, vibectl, sandboxd and replay into bin/ (pure Go, no C compiler needed)
+	CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/vibed ./cmd/vibectl ./cmd/sandboxd ./cmd/replay
 
 .PHONY: images
 images: ## Build the images of platform and sandbox (IMAGE_BUILDER=docker|buildah IMAGE= SANDBOX_IMAGE= TAG=)

@@ -57,21 +57,22 @@ func (b *Bus) park(ctx context.Context, sub Subscription, m Message, err error) 
 		letter.Stack = p.Stack
 	}
 	// Not Bus.Publish: a message that came around it may break its rules, and must be parked all the same.
-	if err := b.driver.Publish(ctx, DeadLetters, []Message{letter.encode()}); err != nil {
+	if err := b.driver.Publish(ctx, DeadLetters, []Message{letter.Encode()}); err != nil {
 		return fmt.Errorf("park on %s: %w", DeadLetters.Name, err)
 	}
 	return nil
 }
 
-// encode gives the message that carries a dead letter. The key becomes an attribute: dead-letters is not ordered.
-func (d DeadLetter) encode() Message {
+// Encode gives the message that carries a dead letter on the topic [DeadLetters]. The key becomes an attribute: that topic is not
+// ordered. It is for drivers whose broker gives messages up by itself.
+func (d DeadLetter) Encode() Message {
 	m := d.Message.Clone()
 	if m.Attributes == nil {
 		m.Attributes = map[string]string{}
 	}
 	set := func(name, value string) {
 		if value != "" {
-			m.Attributes[name] = cut(strings.ToValidUTF8(strings.ReplaceAll(value, "\x00", "\uFFFD"), "\uFFFD"), MaxAttributeValue)
+			m.Attributes[name] = cut(readable(value), MaxAttributeValue)
 		}
 	}
 	maps.DeleteFunc(m.Attributes, func(name, _ string) bool { return strings.HasPrefix(name, deadPrefix) })
@@ -113,6 +114,11 @@ func ParseDeadLetter(m Message) (DeadLetter, error) {
 		d.Message.Attributes = nil
 	}
 	return d, nil
+}
+
+// readable makes text that every broker and store takes.
+func readable(text string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
 }
 
 // cut shortens text to limit bytes at rune boundaries. It keeps two thirds of the beginning and the rest of the

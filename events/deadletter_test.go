@@ -20,7 +20,7 @@ func TestDeadLetterRoundTrip(t *testing.T) {
 		Topic: "topic", Subscription: "sub", Reason: "why", Attempts: 20, Permanent: true,
 		ParkedAt: time.Unix(2, 3000).UTC(), Stack: "main.f (f.go:1)",
 	}
-	encoded := want.encode()
+	encoded := want.Encode()
 	if encoded.Key != "" || encoded.ID != "id" || encoded.Type != "t" {
 		t.Errorf("encoded as %+v", encoded)
 	}
@@ -37,14 +37,14 @@ func TestDeadLetterRoundTrip(t *testing.T) {
 
 	// Parked again after a replay: nothing of the first time stays.
 	want.Stack, want.Message.Attributes = "", encoded.Attributes
-	if again := want.encode(); again.Attributes[deadStack] != "" {
+	if again := want.Encode(); again.Attributes[deadStack] != "" {
 		t.Errorf("the stack of the first time stayed: %v", again.Attributes)
 	}
 }
 
 func TestParseDeadLetterRefuses(t *testing.T) {
 	t.Parallel()
-	good := DeadLetter{Topic: "t", Message: Message{ID: "id"}}.encode()
+	good := DeadLetter{Topic: "t", Message: Message{ID: "id"}}.Encode()
 	for _, name := range []string{deadTopic, deadAttempts, deadPermanent, deadTime} {
 		m := good.Clone()
 		delete(m.Attributes, name)

@@ -17,6 +17,10 @@ var (
 	ErrDraining = errors.New("drain deadline passed")
 	// ErrAttemptTimeout is the cause of a handler's context that ended at Subscription.AttemptTimeout.
 	ErrAttemptTimeout = errors.New("attempt timed out")
+	// ErrNotFound is a letter that is not filed.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict is a letter that was changed meanwhile, or whose state does not allow what was asked. It is as it was.
+	ErrConflict = errors.New("changed meanwhile or in no state for this")
 	// ErrExit is a handler that ended its goroutine with runtime.Goexit instead of returning.
 	ErrExit = errors.New("handler exited without returning")
 )

@@ -18,9 +18,14 @@ func (m Message) Replays() int {
 // a consumer that remembers why it refused the message looks at it again.
 func (d DeadLetter) Replay() Message {
 	m := d.Message.Clone()
+	m.setReplays(m.Replays() + 1)
+	return m
+}
+
+// setReplays needs attributes that nobody else holds.
+func (m *Message) setReplays(n int) {
 	if m.Attributes == nil {
 		m.Attributes = map[string]string{}
 	}
-	m.Attributes[attrReplay] = strconv.Itoa(m.Replays() + 1)
-	return m
+	m.Attributes[attrReplay] = strconv.Itoa(n)
 }

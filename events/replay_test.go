@@ -12,7 +12,7 @@ func TestReplayIsCounted(t *testing.T) {
 		if got := m.Replays(); got != n {
 			t.Fatalf("Replays() = %d, want %d", got, n)
 		}
-		parked, err := ParseDeadLetter(DeadLetter{Message: m, Topic: "t", ParkedAt: time.Now()}.encode())
+		parked, err := ParseDeadLetter(DeadLetter{Message: m, Topic: "t", ParkedAt: time.Now()}.Encode())
 		if err != nil {
 			t.Fatal(err)
 		}

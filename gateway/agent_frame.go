@@ -17,8 +17,11 @@ const (
 	frameRPC        = "rpc"
 )
 
-// The texts of cf_agent_state_error.
-const stateRejected = "State update rejected"
+// The texts of cf_agent_state_error. The second is the error of calls as well.
+const (
+	stateRejected = "State update rejected"
+	readonlyText  = "Connection is readonly"
+)
 
 // agentRequest is a frame of a client that the protocol gives a meaning: a new state, or a call.
 type agentRequest struct {
@@ -107,8 +110,13 @@ func stateErrorFrame(text string) []byte {
 }
 
 // resultFrame is the last answer to a call; a nil result is undefined.
-func resultFrame(id string, result []byte) []byte {
-	head := `{"type":"` + frameRPC + `","id":` + string(jsondoc.Quote(id)) + `,"success":true,"done":true`
+func resultFrame(id string, result []byte) []byte { return successFrame(id, "true", result) }
+
+// chunkFrame is a part of the answer to a call, with more to follow.
+func chunkFrame(id string, result []byte) []byte { return successFrame(id, "false", result) }
+
+func successFrame(id, done string, result []byte) []byte {
+	head := `{"type":"` + frameRPC + `","id":` + string(jsondoc.Quote(id)) + `,"success":true,"done":` + done
 	if result == nil {
 		return []byte(head + "}")
 	}

@@ -44,6 +44,8 @@ type agentSession struct {
 	pending map[uint64]*agentMutation
 	// clock numbers what happens, so that before and after can be told.
 	clock uint64
+	// moved is closed when another record was shown; nil when nobody waits for that.
+	moved chan struct{}
 }
 
 // agentMutation is one that a connection here published and whose outcome is awaited.
@@ -62,8 +64,8 @@ type agentMutation struct {
 
 var errTooMany = errors.New("too many connections")
 
-// join adds a connection to the session and queues what it is told first.
-func (h *agentHub) join(ctx context.Context, id string, c *agentConn) (*agentSession, error) {
+// join adds a connection to the session and queues what it is told first. greet is called before, and may refuse.
+func (h *agentHub) join(ctx context.Context, id string, c *agentConn, greet func(*agentSession) error) (*agentSession, error) {
 	h.mu.Lock()
 	s := h.sessions[id]
 	if h.closed || h.sockets >= h.g.Agents.MaxSockets || s != nil && s.conns >= h.g.Agents.MaxSessionSockets {
@@ -89,21 +91,39 @@ func (h *agentHub) join(ctx context.Context, id string, c *agentConn) (*agentSes
 		h.leave(s, c)
 		return nil, ctx.Err()
 	}
-	if s.err != nil {
+	err := s.err
+	if err == nil {
+		err = greet(s)
+	}
+	if err != nil {
 		h.leave(s, c)
-		return nil, s.err
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c.s = s
 	s.members[c] = struct{}{}
 	s.clock++
 	c.joined, c.toldState = s.clock, s.clock
-	c.queue(identityFrame(c.at.agent, c.at.name, s.shown != nil))
-	if s.shown != nil {
-		c.queue(stateFrame(s.shown))
-	}
-	c.queue(s.mcp)
+	c.introduce(s.shown, s.mcp)
 	return s, nil
+}
+
+// reserve counts a connection that the agent host serves. release must be called when it has ended.
+func (h *agentHub) reserve() (release func(), ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || h.sockets >= h.g.Agents.MaxSockets {
+		return nil, false
+	}
+	h.sockets++
+	h.done.Add(1)
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.sockets--
+		h.done.Done()
+	}, true
 }
 
 // leave ends what join began. The watch ends with the last connection.
@@ -147,7 +167,7 @@ func (h *agentHub) close(timeout time.Duration) {
 	case <-done:
 	case <-time.After(timeout):
 		for _, c := range all {
-			_ = c.ws.CloseNow() // the client had its time
+			c.end() // the client had its time
 		}
 		<-done
 	}
@@ -194,6 +214,7 @@ func (s *agentSession) advance(r *session.Record) {
 		seen = before.Commit
 	}
 	s.record = r
+	defer s.tell() // behind what the record makes known
 	destroyed := false
 	for _, e := range r.Ring.After(seen) {
 		destroyed = destroyed || e.Kind == session.Destroy && e.Code == session.Applied
@@ -223,8 +244,46 @@ func (s *agentSession) advance(r *session.Record) {
 	}
 	if mcp := mcpFrame(r); !bytes.Equal(mcp, s.mcp) {
 		s.mcp = mcp
+		nested := broadcastFrame(mcp, "")
 		for c := range s.members {
-			c.queue(mcp)
+			switch {
+			case c.quiet:
+			case c.user != "":
+				c.queue(nested)
+			default:
+				c.queue(mcp)
+			}
+		}
+	}
+}
+
+// tell wakes who waits for a record, with the lock held.
+func (s *agentSession) tell() {
+	if s.moved != nil {
+		close(s.moved)
+		s.moved = nil
+	}
+}
+
+// reach waits until the connections were shown a version of the session or a later one, and says false when that takes too long.
+func (s *agentSession) reach(ctx context.Context, version int64, timeout time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		if version == 0 || s.record != nil && s.record.Version >= version {
+			s.mu.Unlock()
+			return true
+		}
+		if s.moved == nil {
+			s.moved = make(chan struct{})
+		}
+		moved := s.moved
+		s.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return false
 		}
 	}
 }
@@ -235,12 +294,26 @@ func (s *agentSession) show(state []byte, by *agentMutation) {
 	s.shown = state
 	s.clock++
 	frame := stateFrame(state)
+	var nested []byte
 	for c := range s.members {
+		if c.user != "" && !c.quiet { // VibeSDK's agents leave nobody out
+			if nested == nil {
+				sender := ""
+				if by != nil && by.frame {
+					sender = by.conn.key
+				}
+				nested = broadcastFrame(frame, sender)
+			}
+			c.queue(nested)
+			continue
+		}
 		if by != nil && by.frame && c.key == by.conn.key && c.joined < by.at && c.toldState < by.at {
 			continue
 		}
 		c.toldState = s.clock
-		c.queue(frame)
+		if !c.quiet {
+			c.queue(frame)
+		}
 	}
 }
 

@@ -45,6 +45,10 @@ type agentQueued struct {
 	Retry     session.Retry   `json:"retry,omitzero"`
 }
 
+func viewAgentQueued(j session.Job) agentQueued {
+	return agentQueued{ID: j.ID, Callback: j.Callback, Payload: j.Payload, CreatedAt: j.CreatedAt.Unix(), Retry: j.Retry.Resolved()}
+}
+
 // jobOptions are the last argument of what makes a job.
 type jobOptions struct {
 	ID         string        `json:"id"`
@@ -53,8 +57,21 @@ type jobOptions struct {
 }
 
 func (f agentRequest) options(i int) (o jobOptions, err error) {
-	if text := f.arg(i); text != nil && json.Unmarshal(text, &o) != nil {
+	text := f.arg(i)
+	if text == nil {
+		return o, nil
+	}
+	// Absent is the default, and 0 is a fault.
+	var given struct {
+		Retry struct {
+			MaxAttempts *int `json:"maxAttempts"`
+		} `json:"retry"`
+	}
+	if json.Unmarshal(text, &o) != nil || json.Unmarshal(text, &given) != nil {
 		return o, agentErrorf("%s: the options must be like {\"retry\":{\"maxAttempts\":3},\"idempotent\":true}", f.Method)
+	}
+	if n := given.Retry.MaxAttempts; n != nil && *n < 1 {
+		return o, agentErrorf("retry.maxAttempts must be >= 1")
 	}
 	return o, nil
 }
@@ -208,6 +225,21 @@ func (c *agentConn) callGetSchedules(ctx context.Context, f agentRequest) error 
 	})
 }
 
+// callGetQueue answers undefined when there is no item with this id.
+func (c *agentConn) callGetQueue(ctx context.Context, f agentRequest) error {
+	id, err := f.text(0, "id")
+	if err != nil {
+		return err
+	}
+	return c.view(ctx, f, func(r *session.Record) (any, error) {
+		jobs, err := jobsOf(r, session.Filter{ID: id}, isQueued)
+		if err != nil || len(jobs) == 0 {
+			return nil, err
+		}
+		return viewAgentQueued(jobs[0]), nil
+	})
+}
+
 // callGetQueues is getQueues(key, value): the items whose payload has this member.
 func (c *agentConn) callGetQueues(ctx context.Context, f agentRequest) error {
 	key, err := f.text(0, "key")
@@ -218,7 +250,7 @@ func (c *agentConn) callGetQueues(ctx context.Context, f agentRequest) error {
 		jobs, err := jobsOf(r, session.Filter{PayloadKey: key, PayloadValue: f.arg(1)}, isQueued)
 		list := make([]agentQueued, len(jobs))
 		for i, j := range jobs {
-			list[i] = agentQueued{ID: j.ID, Callback: j.Callback, Payload: j.Payload, CreatedAt: j.CreatedAt.Unix(), Retry: j.Retry}
+			list[i] = viewAgentQueued(j)
 		}
 		return list, err
 	})

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"vibesdk-gcp/platform/session"
@@ -14,18 +16,36 @@ import (
 // receive handles one text message of a client. Frames of one connection take effect in their order: each is published
 // before the next is read.
 func (c *agentConn) receive(ctx context.Context, text []byte) {
+	if c.user != "" {
+		c.receiveVibeSDK(ctx, text)
+		return
+	}
 	f, ok := readAgentFrame(text)
 	if !ok {
-		return // the application's own, and there is none that would take it
+		message := string(text)
+		c.pass(ctx, HostCall{Text: &message})
+		return
 	}
 	c.settle(ctx, maxUndecided-1)
 	if f.State != nil {
+		if c.isReadonly() {
+			c.queue(stateErrorFrame(readonlyText))
+			return
+		}
 		c.setState(ctx, f.State)
 		return
 	}
 	method, ok := agentMethods[f.Method]
-	if !ok {
+	host := c.g.host
+	switch {
+	case host != nil && (!ok || slices.Contains(host.o.Methods, f.Method)):
+		c.callHost(ctx, f)
+		return
+	case !ok:
 		c.queue(failureFrame(f.ID, "Method "+f.Method+" does not exist"))
+		return
+	case slices.Contains(stateMethods, f.Method) && c.isReadonly():
+		c.queue(failureFrame(f.ID, readonlyText))
 		return
 	}
 	if err := method(c, ctx, f); err != nil {
@@ -38,7 +58,8 @@ func agentErrorText(err error) string {
 	if own, ok := errors.AsType[*agentError](err); ok {
 		return own.text
 	}
-	return problemOf(err).Detail
+	// Rules that the SDK has as well are broken in its own words.
+	return strings.TrimPrefix(problemOf(err).text(), session.ErrInvalid.Error()+": ")
 }
 
 // agentError is an error whose text is meant for the client.
@@ -53,12 +74,12 @@ func (c *agentConn) setState(ctx context.Context, state []byte) {
 	m := &agentMutation{state: state, frame: true, decided: func(o session.Outcome, _ *session.Record) {
 		// One whose outcome is late may still be applied, and then all are shown it.
 		if o.Err != nil && !errors.Is(o.Err, errNoOutcome) {
-			c.queue(stateErrorFrame(stateRejected))
+			c.refuseState()
 		}
 	}}
 	if err := c.publish(ctx, gen.StateMutation_PUT, state, m); err != nil {
 		c.g.log.WarnContext(ctx, "state of an agent's client was not published", "session_id", c.s.id, "error", err)
-		c.queue(stateErrorFrame(stateRejected))
+		c.refuseState()
 	}
 }
 
@@ -130,12 +151,17 @@ func (c *agentConn) view(ctx context.Context, f agentRequest, answer func(*sessi
 // agentMethod handles a call. An error is its answer.
 type agentMethod func(c *agentConn, ctx context.Context, f agentRequest) error
 
+// stateMethods change the state, which a readonly connection may not.
+var stateMethods = []string{"initialize", "setState", "deployToSandbox"}
+
 // agentMethods are the calls that are answered here.
 var agentMethods = map[string]agentMethod{
 	"initialize":    (*agentConn).callInitialize,
 	"isInitialized": (*agentConn).callIsInitialized,
 	"getFullState":  (*agentConn).callGetFullState,
 	"setState":      (*agentConn).callSetState,
+
+	"deployToSandbox": (*agentConn).callDeploy,
 
 	"schedule":       (*agentConn).callSchedule,
 	"scheduleEvery":  (*agentConn).callScheduleEvery,
@@ -148,6 +174,7 @@ var agentMethods = map[string]agentMethod{
 	"dequeue":              (*agentConn).callDequeue,
 	"dequeueAll":           (*agentConn).callDequeueAll,
 	"dequeueAllByCallback": (*agentConn).callDequeueAllByCallback,
+	"getQueue":             (*agentConn).callGetQueue,
 	"getQueues":            (*agentConn).callGetQueues,
 }
 

@@ -32,6 +32,10 @@ type AgentOptions struct {
 	PingEvery time.Duration
 	// MessageTimeout is how long one message of a client may take to arrive. Defaults to 60 s.
 	MessageTimeout time.Duration
+	// MaxMessage is the largest message of a client in bytes. Defaults to [AgentMaxMessage].
+	MaxMessage int
+	// Host has what agents do on their own.
+	Host AgentHostOptions
 }
 
 func (o AgentOptions) withDefaults() AgentOptions {
@@ -41,6 +45,8 @@ func (o AgentOptions) withDefaults() AgentOptions {
 	setDefault(&o.QueueFrames, 1024)
 	setDefault(&o.PingEvery, 30*time.Second)
 	setDefault(&o.MessageTimeout, time.Minute)
+	setDefault(&o.MaxMessage, AgentMaxMessage)
+	o.Host = o.Host.withDefaults()
 	return o
 }
 
@@ -52,7 +58,7 @@ func setDefault[T comparable](field *T, value T) {
 }
 
 const (
-	// AgentMaxMessage is the largest message of a client in bytes.
+	// AgentMaxMessage is the largest message of a client in bytes, unless another is set.
 	AgentMaxMessage = 32 << 20
 	// agentMaxKey is the longest connection id in bytes.
 	agentMaxKey = 256
@@ -113,6 +119,9 @@ func (g *Gateway) serveAgent(w http.ResponseWriter, r *http.Request) {
 	case !agentName.MatchString(at.agent), len(g.Agents.Classes) > 0 && !slices.Contains(g.Agents.Classes, at.agent):
 		plain(w, http.StatusBadRequest, "Invalid request")
 		return
+	case g.host != nil && g.host.has(r, at.agent):
+		g.host.serve(g, w, r, at)
+		return
 	case !isUpgrade(r):
 		plain(w, http.StatusNotFound, "Not implemented")
 		return
@@ -144,9 +153,13 @@ func plain(w http.ResponseWriter, status int, text string) {
 
 // accept makes the upgrade. Its answer is written already when it fails.
 func (g *Gateway) accept(w http.ResponseWriter, r *http.Request) (*websocket.Conn, error) {
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		OriginPatterns: g.Agents.Origins, CompressionMode: websocket.CompressionNoContextTakeover, CompressionThreshold: 4 << 10,
-	})
+	return g.upgrade(w, r, &websocket.AcceptOptions{OriginPatterns: g.Agents.Origins})
+}
+
+// upgrade is accept with the given rule about origins.
+func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, o *websocket.AcceptOptions) (*websocket.Conn, error) {
+	o.CompressionMode, o.CompressionThreshold = websocket.CompressionNoContextTakeover, 4<<10
+	ws, err := websocket.Accept(w, r, o)
 	if err == nil {
 		ws.SetReadLimit(-1) // the reader has its own, with the reason that clients know
 	}

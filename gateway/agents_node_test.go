@@ -26,7 +26,7 @@ type nodeClients struct {
 	kept   []nodeEvent // read and not asked for yet
 }
 
-// nodeEvent is what testdata/agents/client.mjs tells.
+// nodeEvent is what testdata/agents/client.mjs tells, and testdata/agents-page/drive.mjs.
 type nodeEvent struct {
 	Conn, Event, Name, Agent, Source, Reason, Data, Error string
 	Call                                                  int
@@ -37,9 +37,14 @@ type nodeEvent struct {
 
 func startNode(t *testing.T) *nodeClients {
 	t.Helper()
-	project := testenv.NodeProject(t, "testdata/agents")
-	cmd := exec.CommandContext(t.Context(), "node", "client.mjs")
-	cmd.Dir = project
+	return runNode(t, "testdata/agents", "client.mjs")
+}
+
+// runNode runs a script of a folder that is driven by commands.
+func runNode(t *testing.T, dir, script string, args ...string) *nodeClients {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "node", append([]string{script}, args...)...)
+	cmd.Dir = testenv.NodeProject(t, dir)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -185,6 +190,61 @@ func TestUnmodifiedClients(t *testing.T) {
 	n.do(t, "get", "", map[string]any{"call": 4, "host": host, "agent": "CounterAgent", "name": "x"})
 	if e, _ := n.until(t, "", "fetched"); e.Code != http.StatusNotFound || e.Data != "Not implemented" {
 		t.Errorf("agentFetch: %+v", e)
+	}
+}
+
+// TestUnmodifiedClientsCallAHost: methods of an agent host, as calls and as streams, and what they do to the state.
+func TestUnmodifiedClientsCallAHost(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	l, _ := startLab(t)
+	host := hostOf(l.URL)
+	n.connect(t, "A", host, "CounterAgent", "x")
+	n.connect(t, "B", host, "CounterAgent", "x")
+	n.wantState(t, "A", "server", `{"counter":0}`)
+	n.do(t, "call", "A", map[string]any{"call": 1, "method": "increment", "args": []any{5}})
+	n.wantState(t, "B", "server", `{"counter":5}`)
+	if e, before := n.until(t, "A", "result"); string(e.Result) != "5" || !slices.ContainsFunc(before, func(e nodeEvent) bool { return e.Event == "state" && strings.Contains(string(e.State), "5") }) {
+		t.Errorf("increment: %+v after %+v", e, before)
+	}
+	l.put(t, "counter-agent/x", gen.StateMutation_PUT, "", `{"counter":9}`)
+	n.wantState(t, "A", "server", `{"counter":9}`)
+	for i, c := range []struct{ op, method, args, event, want, chunks string }{
+		{"call", "echo", `[1,{"a":[null]}]`, "result", `[1,{"a":[null]}]`, "[]"},
+		{"call", "voidMethod", `[]`, "result", `"<undefined>"`, "[]"},
+		{"call", "throwError", `[]`, "failure", "boom", "[]"},
+		{"call", "privateMethod", `[]`, "failure", "Method privateMethod is not callable", "[]"},
+		{"call", "nope", `[]`, "failure", "Method nope does not exist", "[]"},
+		{"stream", "streamNumbers", `[3]`, "result", "3", "[0,1,2]"},
+		{"stream", "streamSlow", `[["x","y"],1]`, "result", `"<undefined>"`, `["x","y"]`},
+		{"stream", "streamThrow", `[]`, "failure", "stream failed", `["chunk1"]`},
+		{"call", "streamNumbers", `[2]`, "result", "2", "[]"},
+	} {
+		n.do(t, c.op, "A", map[string]any{"call": 10 + i, "method": c.method, "args": json.RawMessage(c.args)})
+		e, _ := n.until(t, "A", c.event)
+		chunks, err := json.Marshal(append([]json.RawMessage{}, e.Chunks...))
+		got := string(e.Result)
+		if c.event == "failure" {
+			got = e.Error
+		}
+		if err != nil || e.Call != 10+i || got != c.want || string(chunks) != c.chunks {
+			t.Errorf("%s%s: %+v with chunks %s", c.method, c.args, e, chunks)
+		}
+	}
+	n.do(t, "get", "", map[string]any{"call": 30, "host": host, "agent": "CounterAgent", "name": "x"})
+	if e, _ := n.until(t, "", "fetched"); e.Code != http.StatusOK || !strings.Contains(e.Data, `"name":"x"`) {
+		t.Errorf("agentFetch: %+v", e)
+	}
+	// Who the host refuses does not come again.
+	n.do(t, "connect", "C", map[string]any{"host": host, "agent": "CounterAgent", "name": "x", "query": map[string]string{"refuse": "4003"}})
+	if e, _ := n.until(t, "C", "connectionError"); !strings.Contains(e.Error, "not you") {
+		t.Errorf("refused: %+v", e)
+	}
+	n.do(t, "connect", "R", map[string]any{"host": host, "agent": "CounterAgent", "name": "x", "query": map[string]string{"readonly": "1"}})
+	n.until(t, "R", "ready")
+	n.do(t, "setState", "R", map[string]any{"state": 1})
+	if e, _ := n.until(t, "R", "stateError"); e.Error != "Connection is readonly" {
+		t.Errorf("readonly: %+v", e)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"vibesdk-gcp/gateway"
 	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/session"
+	"vibesdk-gcp/platform/session/firestoresession"
 	"vibesdk-gcp/schemas"
 	"vibesdk-gcp/schemas/gen"
 )
@@ -32,15 +34,20 @@ type socket struct {
 // dial connects to an agent.
 func (f *fixture) dial(t testing.TB, path string, change ...func(*websocket.DialOptions)) socket {
 	t.Helper()
+	return dialAt(t, "ws"+strings.TrimPrefix(f.URL, "http")+path, change...)
+}
+
+func dialAt(t testing.TB, address string, change ...func(*websocket.DialOptions)) socket {
+	t.Helper()
 	o := &websocket.DialOptions{HTTPHeader: http.Header{}}
 	for _, c := range change {
 		c(o)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), agentDeadline)
 	defer cancel()
-	ws, resp, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(f.URL, "http")+path, o)
+	ws, resp, err := websocket.Dial(ctx, address, o)
 	if err != nil {
-		t.Fatalf("dial %s: %v (%v)", path, err, resp)
+		t.Fatalf("dial %s: %v (%v)", address, err, resp)
 	}
 	ws.SetReadLimit(-1)
 	t.Cleanup(func() { ws.CloseNow() })
@@ -583,7 +590,27 @@ func TestClientsThatDoNotAnswerPings(t *testing.T) {
 func TestTwoGateways(t *testing.T) {
 	t.Parallel()
 	url := testenv.Postgres(t)
-	first, second := startLiveOn(t, url), startLiveOn(t, url)
+	broadcastToEachOther(t, startLiveOn(t, url), startLiveOn(t, url))
+}
+
+// TestTwoGatewaysOverFirestore is the same with sessions in Firestore, and a bus for each.
+func TestTwoGatewaysOverFirestore(t *testing.T) {
+	t.Parallel()
+	endpoint, project := testenv.Firestore(t)
+	gateways := make([]*live, 2)
+	for i := range gateways {
+		driver, err := firestoresession.New(t.Context(), firestoresession.Options{Endpoint: endpoint, Project: project})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { driver.Close() })
+		gateways[i] = startLiveWith(t, "sqlite:"+filepath.Join(t.TempDir(), "bus.db"), driver)
+	}
+	broadcastToEachOther(t, gateways[0], gateways[1])
+}
+
+func broadcastToEachOther(t *testing.T, first, second *live) {
+	t.Helper()
 	a, b := first.dial(t, "/agents/c/x?_pk=a"), second.dial(t, "/agents/c/x?_pk=b")
 	a.want(t, identity("c", "x", false), emptyMCP)
 	b.want(t, identity("c", "x", false), emptyMCP)

@@ -34,40 +34,21 @@ type DeploymentHistory struct {
 type deploymentRequest struct {
 	deployment.Place
 
-	Visibility deployment.Visibility `json:"visibility"`
-	Owner      string                `json:"owner"`
-	Rollout    *deployment.Rollout   `json:"rollout"`
+	Visibility deployment.Visibility `json:"visibility,omitempty"`
+	Owner      string                `json:"owner,omitempty"`
+	Rollout    *deployment.Rollout   `json:"rollout,omitempty"`
 }
 
 // maxDeploymentBody bounds the description of an app.
 const maxDeploymentBody = 16 << 10
 
-func (g *Gateway) deploymentRoutes(handle func(string, func(http.ResponseWriter, *http.Request) error)) {
-	handle("GET /v1/deployments", g.listDeployments)
-	handle("GET /v1/deployments/{name}", g.getDeployment)
-	handle("PUT /v1/deployments/{name}", g.putDeployment)
-	handle("DELETE /v1/deployments/{name}", g.deleteDeployment)
-	handle("GET /v1/deployments/{name}/history", g.deploymentHistory)
-}
-
-func (g *Gateway) deployments() (Deployments, error) {
-	if g.Deployments == nil {
-		return nil, &httpError{http.StatusNotImplemented, "no-apps", "this server deploys no apps"}
-	}
-	return g.Deployments, nil
-}
-
 // listDeployments answers apps by name, ?after= &limit=.
 func (g *Gateway) listDeployments(w http.ResponseWriter, r *http.Request) error {
-	apps, err := g.deployments()
-	if err != nil {
-		return err
-	}
 	limit, err := limitOf(r.URL.Query().Get("limit"), 100, 1000)
 	if err != nil {
 		return err
 	}
-	list, err := apps.Apps(r.Context(), r.URL.Query().Get("after"), limit)
+	list, err := g.Deployments.Apps(r.Context(), r.URL.Query().Get("after"), limit)
 	if err != nil {
 		return err
 	}
@@ -84,11 +65,7 @@ func (g *Gateway) listDeployments(w http.ResponseWriter, r *http.Request) error 
 
 // getDeployment answers one app. Its ETag is the version, to be given back with If-Match.
 func (g *Gateway) getDeployment(w http.ResponseWriter, r *http.Request) error {
-	apps, err := g.deployments()
-	if err != nil {
-		return err
-	}
-	app, err := apps.StoredApp(r.Context(), r.PathValue("name"))
+	app, err := g.Deployments.StoredApp(r.Context(), r.PathValue("name"))
 	if err != nil {
 		return err
 	}
@@ -100,10 +77,6 @@ func (g *Gateway) getDeployment(w http.ResponseWriter, r *http.Request) error {
 // putDeployment sets all of an app: what the body leaves out is not set any more. An app that a sandbox is deployed as stays that
 // sandbox's for as long as its place does.
 func (g *Gateway) putDeployment(w http.ResponseWriter, r *http.Request) error {
-	apps, err := g.deployments()
-	if err != nil {
-		return err
-	}
 	expected, err := expectedVersion(r.Header)
 	if err != nil {
 		return err
@@ -116,7 +89,7 @@ func (g *Gateway) putDeployment(w http.ResponseWriter, r *http.Request) error {
 		Name: r.PathValue("name"), Place: body.Place, Visibility: body.Visibility, Owner: body.Owner, Rollout: body.Rollout,
 	}
 	for {
-		now, err := apps.StoredApp(r.Context(), want.Name)
+		now, err := g.Deployments.StoredApp(r.Context(), want.Name)
 		if err != nil && !errors.Is(err, deployment.ErrNotFound) {
 			return err
 		}
@@ -127,7 +100,7 @@ func (g *Gateway) putDeployment(w http.ResponseWriter, r *http.Request) error {
 		if expected != nil {
 			write.IfVersion = expected
 		}
-		stored, err := apps.PutApp(r.Context(), want, write)
+		stored, err := g.Deployments.PutApp(r.Context(), want, write)
 		switch {
 		case errors.Is(err, deployment.ErrConflict) && expected == nil:
 			continue // somebody else was faster: what they wrote is replaced, and looked at for the sandbox
@@ -146,15 +119,11 @@ func (g *Gateway) putDeployment(w http.ResponseWriter, r *http.Request) error {
 
 // deleteDeployment removes an app. What runs at its place goes on running.
 func (g *Gateway) deleteDeployment(w http.ResponseWriter, r *http.Request) error {
-	apps, err := g.deployments()
-	if err != nil {
-		return err
-	}
 	expected, err := expectedVersion(r.Header)
 	if err != nil {
 		return err
 	}
-	if err := apps.DeleteApp(r.Context(), r.PathValue("name"), deployment.Write{By: g.caller(r), IfVersion: expected}); err != nil {
+	if err := g.Deployments.DeleteApp(r.Context(), r.PathValue("name"), deployment.Write{By: g.caller(r), IfVersion: expected}); err != nil {
 		return conditional(err)
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -163,15 +132,11 @@ func (g *Gateway) deleteDeployment(w http.ResponseWriter, r *http.Request) error
 
 // deploymentHistory answers who changed an app and how, ?limit=.
 func (g *Gateway) deploymentHistory(w http.ResponseWriter, r *http.Request) error {
-	apps, err := g.deployments()
-	if err != nil {
-		return err
-	}
 	limit, err := limitOf(r.URL.Query().Get("limit"), deployment.HistoryLength, deployment.HistoryLength)
 	if err != nil {
 		return err
 	}
-	changes, err := apps.AppHistory(r.Context(), r.PathValue("name"), limit)
+	changes, err := g.Deployments.AppHistory(r.Context(), r.PathValue("name"), limit)
 	if err != nil {
 		return err
 	}

@@ -147,7 +147,7 @@ func TestDeploymentsThatBreakRules(t *testing.T) {
 	if apps, err := routes.Apps(t.Context(), "", 10); err != nil || len(apps) != 0 {
 		t.Errorf("stored: %v, %v", apps, err)
 	}
-	start(t).call(t, "GET", "/v1/deployments", "").wantProblem(t, 501, "no-apps")
+	start(t).call(t, "GET", "/v1/deployments", "").wantProblem(t, 404, "no-route")
 }
 
 // TestDeploymentsKeepTheirSandbox: who changes anything but the place does not take the app from the sandbox that is deployed as it.

@@ -9,7 +9,7 @@
 //	GET    /v1/sandboxes/{id}                              record and preview address
 //	POST   /v1/sandboxes/{id}:stop                         publish a request to stop it
 //	GET    /v1/sandboxes/{id}/events                       changes of the record, as server-sent events
-//	GET    /v1/sandboxes/{id}/logs                         build and server log, ?phase= &offset= &follow=1
+//	GET    /v1/sandboxes/{id}/logs                         build and server log, ?phase= &offset= &follow=1, or as server-sent events
 //	GET    /v1/sandboxes/{id}/files                        files of the running app, ?path= &glob=
 //	GET    /v1/sandboxes/{id}/files/{path}                 one file; PUT writes it, DELETE removes it
 //	POST   /v1/sandboxes/{id}/commands                     run commands in the running app
@@ -37,14 +37,30 @@
 //	GET    /instances/{id}/logs /errors /analysis          DELETE errors clears them
 //	POST   /logs                                           a line for the debug log
 //	GET    /agents/{agent}/{name}                          WebSocket for clients of the agents package
+//	GET    /api/agent/{agentId}/ws                         WebSocket for VibeSDK's page and SDK; /connect tells its address
+//	POST   /api/ws-ticket                                  a ticket for one connection there
+//	GET    /openapi.json                                   all of this as an OpenAPI 3.1 document
 //	GET    /healthz /readyz /metrics                       for machines
 //
 // # Who may call
 //
-// Without an API key the gateway answers this machine only: the request's Host must be a loopback name, which a
-// page that rebinds its DNS name cannot have. With a key every call except the health checks must carry it as a
-// bearer token. In both cases a browser page of another origin, a preview of this very gateway included, is
-// refused: previews run code of strangers.
+// Without callers the gateway answers this machine only: the request's Host must be a loopback name, which a page that rebinds its
+// DNS name cannot have. With callers every call except the health checks and /openapi.json must carry a bearer token, an API key or
+// an ID token of Google, whose caller has the scope of the route; package auth describes them. In both cases a browser page of another
+// origin, a preview of this very gateway included, is refused unless [Options.Origins] has it: previews run code of strangers.
+//
+// No cookie counts for anything, so that no page can make a browser call in its user's name.
+//
+// # Bounds
+//
+// Each route bounds its body (413) and the time of its handler (504), streams excepted. A body must arrive at [Pace], else 408. An
+// answer must be taken at 64 KiB in [Options.AnswerTimeout], else the connection is cut. Each request is a line of the log at level
+// info: method, path, route, status, bytes, duration, the caller's name, address and trace, and nothing of query, headers and bodies.
+//
+// # The table
+//
+// What routes there are, what they take and what they answer stands in one table, routes*.go, from which the mux and the OpenAPI
+// 3.1 document at /openapi.json are made. A new route is a row.
 //
 // # Writing to a session
 //
@@ -89,6 +105,27 @@
 //	1001  the session was destroyed            1011  the session cannot be read
 //	1008  refused for good                     1012  the gateway restarts
 //	1009  a message over 32 MiB                1013  too many connections, or the client reads too slowly
+//
+// # Clients of VibeSDK
+//
+// VibeSDK's page and SDK connect to /api/agent/{agentId}/ws, when [VibeSDKOptions.JWTSecret] is set. These routes ask for no API key but
+// for a token of VibeSDK's: HS256, type access, with sub, email, sessionId, iat and exp. It is looked for in Authorization: Bearer, in
+// the cookies accessToken, auth_token and jwt, and for the WebSocket in ?token= and ?access_token=; the first place that has one
+// counts. The user must be the one that the session's state names, metadata.userId or inferenceContext.userId. A page must be of this
+// origin or of [AgentOptions.Origins]; a program needs a bearer token. Or the connection has a ?ticket=, which its owner got from
+// POST /api/ws-ticket with {"resourceType":"agent","resourceId":"…"}: it is good for 15 seconds and one connection, on any gateway with
+// the secret and the same backend of limits, and for any page.
+//
+//	401  no token, or not a good one           403  not the owner, not a good ticket, not a good origin
+//	404  the agent is not initialized          426  no Upgrade: websocket, spelled so
+//	429  over a limit                          503  the owner or the ticket cannot be checked now
+//
+// The session is the one of [AgentOptions.Main] at /agents/…. A client is told the identity, the state, the MCP servers and
+// agent_connected. Each change is sent to everybody as {"type":"<frame of the agents protocol>"}, with the id of the connection that
+// sent it, if one did, as "0": a page of October 2025 that saw a typed state would begin a generation again and again. A client may
+// write the state but not its owner, and call nothing. Other messages are the agent host's. Without one
+// get_conversation_state is answered from the session, preview runs its files in a sandbox and tells all of VibeSDK's clients, and
+// what needs an agent is answered with an error frame. See docs/decisions/0013.
 //
 // # Errors
 //

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/platform/deployment"
@@ -34,6 +35,18 @@ type Fault struct {
 	Message string `json:"message"`
 }
 
+// text is the problem in one text, which is never empty.
+func (p Problem) text() string {
+	text := p.Detail
+	for _, fault := range p.Faults {
+		text += "; " + fault.Field + " " + fault.Message
+	}
+	if text == "" {
+		text = p.Title
+	}
+	return text
+}
+
 // httpError is an error that the gateway itself made, with its status.
 type httpError struct {
 	status int
@@ -42,6 +55,34 @@ type httpError struct {
 }
 
 func (e *httpError) Error() string { return e.detail }
+
+// problemCodes is the table of the kinds of problems: the last part of [Problem.Type], and the status that it comes with. A limit that
+// rejects has more in its body, see [LimitedProblem].
+var problemCodes = map[string]int{
+	"invalid": http.StatusBadRequest, "unauthorized": http.StatusUnauthorized,
+	"scope": http.StatusForbidden, "cross-origin": http.StatusForbidden,
+	"no-route": http.StatusNotFound, "not-found": http.StatusNotFound, "file-not-found": http.StatusNotFound,
+	"no-method": http.StatusMethodNotAllowed, "too-slow": http.StatusRequestTimeout,
+	"conflict": http.StatusConflict, "initialized": http.StatusConflict, "not-ready": http.StatusConflict, "apart": http.StatusConflict,
+	"gone": http.StatusGone, "version": http.StatusPreconditionFailed, "too-large": http.StatusRequestEntityTooLarge,
+	"media-type": http.StatusUnsupportedMediaType, "wrong-host": http.StatusMisdirectedRequest,
+	"id-reused": http.StatusUnprocessableEntity, "rejected": http.StatusUnprocessableEntity, "failed": http.StatusUnprocessableEntity,
+	"rate-limited": http.StatusTooManyRequests, "internal": http.StatusInternalServerError,
+	"no-limits": http.StatusNotImplemented, "no-apps": http.StatusNotImplemented,
+	"unavailable": http.StatusServiceUnavailable, "timeout": http.StatusGatewayTimeout,
+}
+
+// problemTypes are all values of [Problem.Type].
+func problemTypes() []string {
+	var types []string
+	for code := range problemCodes {
+		types = append(types, problemURN+code)
+	}
+	slices.Sort(types)
+	return types
+}
+
+const problemURN = "urn:vibesdk:problem:"
 
 func badRequest(detail string) error {
 	return &httpError{http.StatusBadRequest, "invalid", detail}
@@ -60,6 +101,8 @@ var statuses = []struct {
 	{sandbox.ErrUnauthorized, http.StatusConflict, "not-ready"}, // the preview at that address is of another generation
 	{sandbox.ErrInvalid, http.StatusBadRequest, "invalid"},
 	{events.ErrInvalid, http.StatusBadRequest, "invalid"},
+	{events.ErrNotFound, http.StatusNotFound, "not-found"},
+	{events.ErrConflict, http.StatusConflict, "conflict"},
 	{sandbox.ErrConflict, http.StatusConflict, "conflict"},
 	{sandbox.ErrExists, http.StatusConflict, "conflict"},
 	{sandbox.ErrTransition, http.StatusConflict, "conflict"},
@@ -92,6 +135,8 @@ func problemOf(err error) Problem {
 		p = Problem{Status: http.StatusBadRequest, Type: "invalid", Detail: syntax.Error()}
 	} else if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		p = Problem{Status: http.StatusRequestEntityTooLarge, Type: "too-large", Detail: tooLarge(large.Limit)}
+	} else if limited, ok := errors.AsType[*limitedError](err); ok {
+		p = Problem{Status: http.StatusTooManyRequests, Type: "rate-limited", Detail: limited.details.Message}
 	} else if own, ok := errors.AsType[*httpError](err); ok {
 		p = Problem{Status: own.status, Type: own.code, Detail: own.detail}
 	} else {
@@ -111,34 +156,64 @@ func problemOf(err error) Problem {
 			p.Status, p.Type = http.StatusPreconditionFailed, "version"
 		}
 	}
-	p.Type = "urn:vibesdk:problem:" + p.Type
+	p.Type = problemURN + p.Type
 	p.Title = http.StatusText(p.Status)
 	return p
 }
 
-// fail answers with the problem that err is.
+// fail answers with the problem that err is, in the form of the route.
 func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
+	if r.Context().Err() != nil && !errors.Is(err, errTooSlow) { // which ends the context as well
 		return // nobody is listening
 	}
-	if no, ok := errors.AsType[*limitedError](err); ok {
-		no.answer(w)
+	form := formOf(r)
+	if form == vibeSDKForm {
+		g.failVibeSDK(w, r, err)
 		return
 	}
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError {
-		g.log.ErrorContext(r.Context(), "request failed", "route", r.Pattern, "status", p.Status, "error", err)
+		g.log.ErrorContext(r.Context(), "request failed", "route", callOf(r.Context()).pattern(), "status", p.Status, "error", err)
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	if runnerPath(r.URL.Path) {
-		g.failRunner(w, p)
-		return
+	if p.Status == http.StatusRequestEntityTooLarge || p.Status == http.StatusRequestTimeout {
+		w.Header().Set("Connection", "close") // else the server would first wait for the rest of the body
 	}
+	limited, isLimited := errors.AsType[*limitedError](err)
+	if isLimited {
+		limited.setHeaders(w.Header())
+	}
+	switch {
+	case form == googleForm:
+		g.failGoogle(w, err, p)
+	case form == runnerForm:
+		g.failRunner(w, p)
+	case isLimited:
+		writeProblem(w, p.Status, limited.body(p))
+	default:
+		writeProblem(w, p.Status, p)
+	}
+}
+
+// formOf is how errors of a request are written. What is below a path of the remote sandbox service is for its callers, also
+// where there is no such route.
+func formOf(r *http.Request) errorForm {
+	switch c := callOf(r.Context()); {
+	case c.route != nil:
+		return c.route.form
+	case runnerPath(r.URL.Path):
+		return runnerForm
+	default:
+		return c.form
+	}
+}
+
+func writeProblem(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // a client that is gone needs no answer
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a client that is gone needs no answer
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -12,8 +13,10 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 	"gocloud.dev/blob"
+	"golang.org/x/sync/singleflight"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/gateway/auth"
 	"vibesdk-gcp/platform/ratelimit"
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/platform/session"
@@ -42,6 +45,8 @@ type Options struct {
 	Sessions *session.Reader
 	// Limits decides what callers may use. Nil means that there are no limits to ask.
 	Limits *ratelimit.Limiter
+	// Letters is the dead letters. Nil means that there are none to ask for.
+	Letters *events.LetterBox
 	// LimitCalls charges each call to this API to the limit apiRateLimit of its caller, health checks excepted, and each call with
 	// a wrong key to authRateLimit of its address. Limits must have both.
 	LimitCalls bool
@@ -55,8 +60,13 @@ type Options struct {
 	Runner RunnerOptions
 	// Deployments are the routes of apps. Nil means that there are none.
 	Deployments Deployments
-	// APIKey, when not empty, must come with each call. Without one only this machine may call.
+	// Callers are who may call. Nil means whoever is on this machine.
+	Callers *auth.Callers
+	// APIKey, when not empty, is the one key that may do everything, in place of Callers.
 	APIKey string
+	// Origins are those of other pages that may call from a browser, like https://app.example.com, or "*" for all. Without Callers
+	// there is no "*": every page could then use this machine's server.
+	Origins []string
 	// Ready reports whether the parts behind the gateway answer; nil means they always do.
 	Ready func(ctx context.Context) error
 	// Metrics answers /metrics; nil means there are none.
@@ -70,8 +80,14 @@ type Options struct {
 	// WriteTimeout is how long a reader of a session's events may take for one of them before it is dropped. Defaults
 	// to 10 s.
 	WriteTimeout time.Duration
+	// AnswerTimeout is how long a client may take for each 64 KiB of an answer. Defaults to 30 s.
+	AnswerTimeout time.Duration
+	// BodyPace is how fast bodies must arrive.
+	BodyPace Pace
 	// Agents is about the clients of agents.
 	Agents AgentOptions
+	// VibeSDK is about the routes that VibeSDK's own clients connect by. They need Limits.
+	VibeSDK VibeSDKOptions
 	// Logger and MeterProvider default to none.
 	Logger        *slog.Logger
 	MeterProvider metric.MeterProvider
@@ -81,14 +97,19 @@ type Options struct {
 type Gateway struct {
 	Options
 
-	log      *slog.Logger
-	apiKey   string
-	topics   map[string]events.Topic
-	handler  http.Handler
-	draining chan struct{}
-	drain    func()
-	consumed consumed
-	hub      *agentHub
+	log        *slog.Logger
+	topics     map[string]events.Topic
+	table      *table
+	document   func() (document, error)
+	protection *http.CrossOriginProtection
+	handler    http.Handler
+	draining   chan struct{}
+	drain      func()
+	consumed   consumed
+	hub        *agentHub
+	tickets    *tickets
+	host       *agentHost // nil: there is none
+	deploys    singleflight.Group
 }
 
 // New returns a gateway.
@@ -119,6 +140,8 @@ func New(o Options) (*Gateway, error) {
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = 10 * time.Second
 	}
+	setDefault(&o.AnswerTimeout, 30*time.Second)
+	o.BodyPace = o.BodyPace.withDefaults()
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -126,10 +149,29 @@ func New(o Options) (*Gateway, error) {
 		o.MeterProvider = noop.NewMeterProvider()
 	}
 	o.Agents = o.Agents.withDefaults()
+	if err := o.prepareVibeSDK(); err != nil {
+		return nil, err
+	}
+	if o.Callers == nil && o.APIKey != "" {
+		var err error
+		if o.Callers, err = auth.New(auth.Options{Key: o.APIKey}); err != nil {
+			return nil, err
+		}
+	}
+	for _, origin := range o.Origins {
+		if !checkOrigin(origin) || origin == anyOrigin && o.Callers == nil {
+			return nil, fmt.Errorf("gateway: Origins: %q is not an origin that may call", origin)
+		}
+	}
 	g := &Gateway{
-		Options: o, log: o.Logger, apiKey: o.APIKey,
+		Options: o, log: o.Logger, protection: http.NewCrossOriginProtection(),
 		topics: map[string]events.Topic{}, draining: make(chan struct{}),
 	}
+	host, err := newAgentHost(o.Agents.Host)
+	if err != nil {
+		return nil, err
+	}
+	g.host = host
 	g.hub = &agentHub{g: g, sessions: map[string]*agentSession{}}
 	g.drain = sync.OnceFunc(func() {
 		close(g.draining)
@@ -138,11 +180,16 @@ func New(o Options) (*Gateway, error) {
 	for _, topic := range o.Topics {
 		g.topics[topic.Name] = topic
 	}
-	measured, err := measure(o.MeterProvider, g.guard(g.routes()))
+	if g.tickets, err = newTickets(o.VibeSDK.JWTSecret, o.Limits); err != nil {
+		return nil, err
+	}
+	g.table = newTable(g.routes())
+	g.document = sync.OnceValues(func() (document, error) { return describe(g.table.rows) })
+	observed, err := g.observe(http.HandlerFunc(g.serve))
 	if err != nil {
 		return nil, err
 	}
-	g.handler = measured
+	g.handler = observed
 	return g, nil
 }
 

@@ -120,7 +120,7 @@ func start(t testing.TB, change ...func(*gateway.Options)) *fixture {
 	if f.gateway, err = gateway.New(o); err != nil {
 		t.Fatal(err)
 	}
-	f.Server = httptest.NewServer(f.gateway)
+	f.Server = httptest.NewServer(handlerOf(t, f.gateway))
 	t.Cleanup(f.Server.Close)
 	return f
 }
@@ -132,7 +132,7 @@ type answer struct {
 	body string
 }
 
-func (f *fixture) call(t *testing.T, method, path, body string, change ...func(*http.Request)) answer {
+func (f *fixture) call(t testing.TB, method, path, body string, change ...func(*http.Request)) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, f.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -153,7 +153,7 @@ func (f *fixture) call(t *testing.T, method, path, body string, change ...func(*
 	return answer{resp, string(data)}
 }
 
-func (a answer) decode(t *testing.T, into any) {
+func (a answer) decode(t testing.TB, into any) {
 	t.Helper()
 	dec := json.NewDecoder(bytes.NewReader([]byte(a.body)))
 	dec.DisallowUnknownFields()
@@ -208,4 +208,12 @@ func (f *fixture) move(t *testing.T, id string, to sandbox.State, change func(*s
 		t.Fatal(err)
 	}
 	return r
+}
+
+// handlerOf holds the gateway of a test against its document.
+func handlerOf(t testing.TB, g *gateway.Gateway) http.Handler {
+	if t, ok := t.(*testing.T); ok {
+		return conform(t, g)
+	}
+	return g
 }

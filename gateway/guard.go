@@ -1,37 +1,98 @@
 package gateway
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
+	"cmp"
+	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
+	"time"
+
+	"vibesdk-gcp/gateway/auth"
 )
 
-// guard refuses who may not call, before any route is looked at.
-func (g *Gateway) guard(next http.Handler) http.Handler {
-	crossOrigin := http.NewCrossOriginProtection()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		if err := g.enter(w, r, crossOrigin); err != nil {
-			if own, ok := errors.AsType[*httpError](err); ok && own.status == http.StatusUnauthorized && isAgentCall(r) && isUpgrade(r) {
-				g.refuseAgent(w, r, "unauthorized")
-				return
-			}
-			g.fail(w, r, err)
+// serve finds the route of a request, refuses who may not call it, and answers.
+func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
+	c := callOf(r.Context())
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	var seen *verdict
+	if c.route, seen = g.table.find(r); c.route == nil && seen.chosen != nil {
+		c.form = seen.chosen[0].form
+	}
+	own := c.route != nil && c.route.scope == ownAuth
+	if !own && g.crossOrigin(w, r) {
+		return
+	}
+	if err := g.enter(w, r, c); err != nil {
+		if refused(err) && isAgentCall(r) && isUpgrade(r) {
+			g.refuseAgent(w, r, problemOf(err).Detail)
 			return
 		}
-		next.ServeHTTP(w, r)
-	})
+		g.fail(w, r, err)
+		return
+	}
+	if c.route == nil {
+		g.noRoute(w, r, seen)
+		return
+	}
+	g.answerRoute(w, r, c.route)
+}
+
+// answerRoute runs a handler within the limits of its row.
+func (g *Gateway) answerRoute(w http.ResponseWriter, r *http.Request, row *route) {
+	inside := r
+	if row.timeout >= 0 {
+		ctx, cancel := context.WithTimeout(r.Context(), cmp.Or(row.timeout, defaultTimeout))
+		defer cancel()
+		inside = r.WithContext(ctx)
+	}
+	limit := row.limit()
+	err := error(&http.MaxBytesError{Limit: limit})
+	if r.ContentLength <= limit {
+		if r.ContentLength != 0 {
+			inside.Body = http.MaxBytesReader(w, r.Body, limit)
+		}
+		err = row.handle(w, inside)
+	}
+	if err != nil {
+		g.fail(w, r, err)
+		linger(w, r)
+	}
+}
+
+const (
+	// lingerFor and lingerBytes bound how long, and for how much, a client that was refused early may go on to send.
+	lingerFor   = 2 * time.Second
+	lingerBytes = 256 << 20
+)
+
+// linger takes the rest of a body that was refused for its size, after the answer is out: a connection that is closed on a
+// client that still sends is reset, and the answer is lost.
+func linger(w http.ResponseWriter, r *http.Request) {
+	if w.Header().Get("Connection") != "close" || r.ContentLength == 0 {
+		return
+	}
+	control := http.NewResponseController(w)
+	if control.Flush() == nil && control.SetReadDeadline(time.Now().Add(lingerFor)) == nil {
+		_, _ = io.CopyN(io.Discard, r.Body, lingerBytes) // what comes is nobody's
+	}
+}
+
+// refused reports whether an error is about who calls.
+func refused(err error) bool {
+	own, ok := errors.AsType[*httpError](err)
+	return ok && (own.status == http.StatusUnauthorized || own.code == "scope")
 }
 
 // enter admits a call and charges it to its caller's limits.
-func (g *Gateway) enter(w http.ResponseWriter, r *http.Request, crossOrigin *http.CrossOriginProtection) error {
-	err := g.admit(r, crossOrigin)
+func (g *Gateway) enter(w http.ResponseWriter, r *http.Request, c *call) error {
+	err := g.admit(w, r, c)
 	if own, ok := errors.AsType[*httpError](err); ok && own.status == http.StatusUnauthorized {
 		if limited := g.limitStrangers(w, r); limited != nil {
 			return limited
@@ -43,38 +104,94 @@ func (g *Gateway) enter(w http.ResponseWriter, r *http.Request, crossOrigin *htt
 	return g.limitCalls(w, r)
 }
 
-func (g *Gateway) admit(r *http.Request, crossOrigin *http.CrossOriginProtection) error {
-	if len(g.apiKey) == 0 && !loopbackHost(r.Host) {
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, c *call) error {
+	scope := auth.Admin // of what does not exist nobody learns without a key
+	if c.route != nil {
+		scope = c.route.scope
+	}
+	switch {
+	case scope == ownAuth:
+		return nil
+	case g.Callers == nil && !loopbackHost(r.Host):
 		return &httpError{
 			http.StatusMisdirectedRequest, "wrong-host",
 			"without an API key this server answers to localhost, 127.0.0.1 and [::1] only",
 		}
-	}
-	// The standard check lets reads pass, which would let a page probe with them; nobody but our own origin has
-	// a reason to read through a browser.
-	site := r.Header.Get("Sec-Fetch-Site")
-	if isAgentCall(r) && g.agentOrigin(r) {
-		site = "" // a page that was let in by name
-	}
-	if (site != "" && site != "same-origin" && site != "none") || crossOrigin.Check(r) != nil {
+	case g.foreign(r):
 		return &httpError{http.StatusForbidden, "cross-origin", "a page of another origin may not call this API"}
+	case scope == anyone || g.Callers == nil:
+		return nil
 	}
-	if len(g.apiKey) > 0 && !probe(r) && !g.authorized(r) {
+	token := bearer(r)
+	caller, err := g.Callers.Identify(r.Context(), token)
+	if errors.Is(err, auth.ErrUnavailable) {
+		g.log.WarnContext(r.Context(), "ID token cannot be checked", "error", err)
+		return &httpError{http.StatusServiceUnavailable, "unavailable", "the token cannot be checked now"}
+	}
+	if err != nil {
+		challenge := `Bearer realm="vibesdk"`
+		if token != "" {
+			challenge += `, error="invalid_token"`
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
 		return &httpError{http.StatusUnauthorized, "unauthorized", "the call needs a valid API key: Authorization: Bearer …"}
 	}
-	return nil
+	c.caller = caller
+	if c.route == nil {
+		return nil
+	}
+	return g.require(w, r, scope)
+}
+
+// require refuses a caller without a scope.
+func (g *Gateway) require(w http.ResponseWriter, r *http.Request, need auth.Scope) error {
+	if g.Callers == nil || callOf(r.Context()).caller.May(need) {
+		return nil
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer realm="vibesdk", error="insufficient_scope", scope="`+string(need)+`"`)
+	return &httpError{http.StatusForbidden, "scope", "the call needs the scope " + string(need) + ", which the caller does not have"}
+}
+
+// bearer is the token of a request. A browser cannot set headers of a WebSocket, so that clients of agents may send it in the
+// query.
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if scheme == "" && isAgentCall(r) && isUpgrade(r) {
+		return r.URL.Query().Get("token")
+	}
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
+}
+
+// noRoute answers what the table does not have. The mux has said whether it is the path, the method or the spelling.
+func (g *Gateway) noRoute(w http.ResponseWriter, r *http.Request, seen *verdict) {
+	err := &httpError{http.StatusNotFound, "no-route", "there is no " + r.URL.Path}
+	switch {
+	case seen.chosen != nil:
+		err.detail = "there is no " + r.Method + " " + r.URL.Path + ": it must end with " + seen.chosen.actions()
+	case seen.status == http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", seen.header.Get("Allow"))
+		err = &httpError{http.StatusMethodNotAllowed, "no-method", r.URL.Path + " does not take " + r.Method}
+	case seen.header.Get("Location") != "":
+		w.Header().Set("Location", seen.header.Get("Location"))
+		w.WriteHeader(seen.status)
+		return
+	}
+	g.fail(w, r, err)
 }
 
 // probe reports whether a request asks for nothing but health, as those do that watch the server.
 func probe(r *http.Request) bool { return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" }
 
-// caller names who calls, as rate limits know them: by a digest of the key, which was found to be valid, or by address.
+// caller names who calls, as rate limits know them: by a digest of the key or by the account, which were found to be valid, or
+// by address.
 func (g *Gateway) caller(r *http.Request) string {
-	if len(g.apiKey) == 0 { // then what a caller sends as a key is anything
-		return addressOf(r)
+	if id := callOf(r.Context()).caller.ID; id != "" {
+		return id
 	}
-	sum := sha256.Sum256([]byte(g.apiKey))
-	return "token:" + hex.EncodeToString(sum[:8])
+	return addressOf(r)
 }
 
 // addressOf is the address of the connection. What a header says about it counts nothing: anybody can write one.
@@ -84,19 +201,6 @@ func addressOf(r *http.Request) string {
 		host = "unknown"
 	}
 	return "ip:" + host
-}
-
-func (g *Gateway) authorized(r *http.Request) bool {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if scheme == "" && isAgentCall(r) && isUpgrade(r) {
-		scheme, token = "Bearer", r.URL.Query().Get("token") // a browser cannot set headers of a WebSocket
-	}
-	if !strings.EqualFold(scheme, "Bearer") {
-		return false
-	}
-	// Digests have one length, so that the comparison says nothing about the key's.
-	want, got := sha256.Sum256([]byte(g.apiKey)), sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }
 
 // loopbackHost reports whether a Host header names this machine by a name that no DNS server can give to another.

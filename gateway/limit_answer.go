@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -31,34 +30,26 @@ type limitedError struct {
 
 func (e *limitedError) Error() string { return e.details.Message }
 
-// problem is the body: a problem, the first result that rejected, and the details.
-func (e *limitedError) problem() Problem {
-	return Problem{
-		Type: "urn:vibesdk:problem:rate-limited", Title: http.StatusText(http.StatusTooManyRequests),
-		Status: http.StatusTooManyRequests, Detail: e.details.Message,
-	}
+// LimitedProblem is the problem of a charge that was rejected, with the first result that rejected and all results beside it.
+type LimitedProblem struct {
+	Problem
+	LimitResult
+
+	Details LimitDetails  `json:"details"`
+	Results []LimitResult `json:"results"`
 }
 
-// MarshalJSON implements json.Marshaler.
-func (e *limitedError) MarshalJSON() ([]byte, error) {
-	first := e.results.Results[e.first()]
-	return json.Marshal(struct {
-		Problem
-		LimitResult
-		Details LimitDetails  `json:"details"`
-		Results []LimitResult `json:"results"`
-	}{e.problem(), first, e.details, e.results.Results})
+// body is the problem with what belongs to it.
+func (e *limitedError) body(p Problem) LimitedProblem {
+	return LimitedProblem{p, e.results.Results[e.first()], e.details, e.results.Results}
 }
 
-// answer writes the rejection. Retry-After is left out when no waiting helps.
-func (e *limitedError) answer(w http.ResponseWriter) {
+// setHeaders says when to come back. Retry-After is left out when no waiting helps.
+func (e *limitedError) setHeaders(h http.Header) {
 	if e.again > 0 {
-		w.Header().Set("Retry-After", strconv.FormatInt(e.again, 10))
+		h.Set("Retry-After", strconv.FormatInt(e.again, 10))
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusTooManyRequests)
-	_ = json.NewEncoder(w).Encode(e) // a client that is gone needs no answer
+	h.Set("Cache-Control", "no-store")
 }
 
 // first is the index of the first result that rejected.

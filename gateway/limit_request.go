@@ -22,24 +22,24 @@ const maxLimitBody = 64 << 10
 // limitRequest is the body of every call about limits; limitFields says which method takes what.
 type limitRequest struct {
 	// N is the cost; absent means 1.
-	N *float64 `json:"n"`
+	N *float64 `json:"n,omitempty"`
 	// Config counts instead of the configured one.
-	Config *ratelimit.Config `json:"config"`
+	Config *ratelimit.Config `json:"config,omitempty"`
 	// Charges are for several at once.
-	Charges []limitCharge `json:"charges"`
+	Charges []limitCharge `json:"charges,omitempty"`
 	// Reserve returns a reservation to be settled, under ReservationID when that is given.
-	Reserve       bool   `json:"reserve"`
-	ReservationID string `json:"reservationId"`
+	Reserve       bool   `json:"reserve,omitempty"`
+	ReservationID string `json:"reservationId,omitempty"`
 	// Reservation and Actual are for a settlement.
-	Reservation *ratelimit.Reservation `json:"reservation"`
-	Actual      *float64               `json:"actual"`
+	Reservation *ratelimit.Reservation `json:"reservation,omitempty"`
+	Actual      *float64               `json:"actual,omitempty"`
 }
 
 type limitCharge struct {
 	Limit      string            `json:"limit"`
 	Identifier string            `json:"identifier"`
-	N          *float64          `json:"n"`
-	Config     *ratelimit.Config `json:"config"`
+	N          *float64          `json:"n,omitempty"`
+	Config     *ratelimit.Config `json:"config,omitempty"`
 }
 
 // readLimitRequest reads a body, which may be empty.

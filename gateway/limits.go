@@ -26,11 +26,24 @@ type LimitResults struct {
 	Reservation *ratelimit.Reservation `json:"reservation,omitempty"`
 }
 
+// LimitAnswer answers one charge.
+type LimitAnswer struct {
+	LimitResult
+
+	// Reservation is as in [LimitResults].
+	Reservation *ratelimit.Reservation `json:"reservation,omitempty"`
+}
+
 // LimitRemaining answers what a limit still admits.
 type LimitRemaining struct {
 	RemainingLimit float64 `json:"remainingLimit"`
 	// Degraded is as in [LimitResult].
 	Degraded bool `json:"degraded,omitempty"`
+}
+
+// LimitList answers the configured limits by name.
+type LimitList struct {
+	Limits map[string]ratelimit.Limit `json:"limits"`
 }
 
 func (g *Gateway) limiter() (*ratelimit.Limiter, error) {
@@ -46,20 +59,22 @@ func (g *Gateway) listLimits(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"limits": limiter.Limits()})
+	writeJSON(w, http.StatusOK, LimitList{limiter.Limits()})
 	return nil
 }
 
 // actOnLimit answers the custom methods of one limit and identifier.
-func (g *Gateway) actOnLimit(w http.ResponseWriter, r *http.Request) error {
-	limiter, err := g.limiter()
-	if err != nil {
-		return err
+func (g *Gateway) actOnLimit(action string) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		limiter, err := g.limiter()
+		if err != nil {
+			return err
+		}
+		return g.actOnOne(w, r, limiter, action)
 	}
-	identifier, action := verb(r.PathValue("identifier"))
-	if limitFields["one "+action] == nil {
-		return &httpError{http.StatusNotFound, "no-route", "there is no POST " + r.URL.Path + ": add :increment, :check, :remaining or :reset"}
-	}
+}
+
+func (g *Gateway) actOnOne(w http.ResponseWriter, r *http.Request, limiter *ratelimit.Limiter, action string) error {
 	body, err := readLimitRequest(w, r)
 	if err != nil {
 		return err
@@ -67,7 +82,7 @@ func (g *Gateway) actOnLimit(w http.ResponseWriter, r *http.Request) error {
 	if err := body.only("one " + action); err != nil {
 		return err
 	}
-	charge, err := body.charge(r.PathValue("type"), identifier)
+	charge, err := body.charge(r.PathValue("type"), r.PathValue("identifier"))
 	if err != nil {
 		return err
 	}
@@ -91,7 +106,7 @@ func (g *Gateway) actOnLimit(w http.ResponseWriter, r *http.Request) error {
 }
 
 // actOnLimits answers the custom methods that concern several limits at once.
-func (g *Gateway) actOnLimits(action string) func(http.ResponseWriter, *http.Request) error {
+func (g *Gateway) actOnLimits(action string) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		limiter, err := g.limiter()
 		if err != nil {
@@ -142,10 +157,7 @@ func (g *Gateway) decide(w http.ResponseWriter, r *http.Request, limiter *rateli
 		return tooMany(limiter, charges, answer)
 	}
 	if r.PathValue("identifier") != "" {
-		writeJSON(w, http.StatusOK, struct {
-			LimitResult
-			Reservation *ratelimit.Reservation `json:"reservation,omitempty"`
-		}{answer.Results[0], reservation})
+		writeJSON(w, http.StatusOK, LimitAnswer{answer.Results[0], reservation})
 		return nil
 	}
 	writeJSON(w, http.StatusOK, answer)

@@ -16,11 +16,15 @@ import (
 // logs streams what a sandbox printed, as plain text: the build log, then the server's, or the one that ?phase=
 // names, from byte ?offset= of it. With ?follow=1 it goes on, over phases and new generations, until the
 // sandbox has ended or, when a phase is named, that phase has. Of an ended sandbox the files are gone and the
-// record's log tail is the answer.
+// record's log tail is the answer. See [Gateway.logEvents] for the same as server-sent events.
 func (g *Gateway) logs(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "Accept")
 	l, err := g.logRequest(r)
 	if err != nil {
 		return err
+	}
+	if accepts(r, eventStreamType) {
+		return g.logEvents(w, r, l)
 	}
 	record, err := g.Records.Load(r.Context(), l.id)
 	if err != nil {
@@ -53,6 +57,9 @@ type logStream struct {
 	phase  sandbox.Phase
 	offset int64
 	out    *tailWriter
+	// alive and beat are for streams that must show that they live; nil for others.
+	alive <-chan time.Time
+	beat  func()
 }
 
 func (g *Gateway) logRequest(r *http.Request) (*logStream, error) {
@@ -99,7 +106,9 @@ func (l *logStream) once(ctx context.Context, record sandbox.Record) error {
 // followFrom copies until the end. It polls: a log file has no better way to tell that it grew, and with many
 // readers of one sandbox the cost stays a stat each.
 func (l *logStream) followFrom(ctx context.Context, record sandbox.Record) error {
-	l.fence = record.Fence
+	if l.fence == 0 {
+		l.fence = record.Fence
+	}
 	poll := time.NewTicker(l.g.PollEvery)
 	defer poll.Stop()
 	for {
@@ -132,6 +141,9 @@ func (l *logStream) followFrom(ctx context.Context, record sandbox.Record) error
 			return ctx.Err()
 		case <-l.g.draining:
 			return nil
+		case <-l.alive:
+			l.beat()
+			continue
 		case <-poll.C:
 		}
 		if record, err = l.g.Records.Load(ctx, l.id); err != nil {

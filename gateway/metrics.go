@@ -1,18 +1,22 @@
 package gateway
 
 import (
+	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 )
 
-// measure counts requests by route and status. The label sets are closed: a route is a pattern of the table, never
-// a path.
-func measure(provider metric.MeterProvider, next http.Handler) (http.Handler, error) {
-	duration, err := provider.Meter("vibesdk-gcp/gateway").Float64Histogram("gateway.request.duration",
+// observe counts requests by route and status, and writes a line of the access log for each. The label sets are closed: a route is
+// a path of the table, never one of a request.
+func (g *Gateway) observe(next http.Handler) (http.Handler, error) {
+	duration, err := g.MeterProvider.Meter("vibesdk-gcp/gateway").Float64Histogram("gateway.request.duration",
 		metric.WithUnit("s"),
 		metric.WithDescription("Time until a request was answered, streams included."),
 		metric.WithExplicitBucketBoundaries(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60))
@@ -21,29 +25,32 @@ func measure(provider metric.MeterProvider, next http.Handler) (http.Handler, er
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(seen, r)
-		route := r.Pattern
-		if route == "" {
-			route = "refused"
-		}
-		duration.Record(r.Context(), time.Since(start).Seconds(), metric.WithAttributes(
-			attribute.String("route", route), attribute.Int("status", seen.status)))
+		c := &call{}
+		path := r.URL.EscapedPath()
+		r = r.WithContext(context.WithValue(traced(r), callKey{}, c))
+		seen := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), timeout: g.AnswerTimeout}
+		defer func() {
+			// What is buffered goes out after this, when the server has read what is left of the body.
+			seen.timeout += g.BodyPace.Grace
+			seen.extend()
+			took := time.Since(start)
+			duration.Record(r.Context(), took.Seconds(), metric.WithAttributes(
+				attribute.String("route", c.pattern()), attribute.Int("status", seen.logged(r))))
+			g.access(r, c, path, seen, took)
+		}()
+		next.ServeHTTP(seen, paced(r, seen.control, g.BodyPace))
 	}), nil
 }
 
-// statusWriter remembers the status of an answer.
-type statusWriter struct {
-	http.ResponseWriter
-
-	status int
+// traced is the context of a request with the trace that its caller began, or a new one.
+func traced(r *http.Request) context.Context {
+	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx
+	}
+	var id [24]byte
+	_, _ = rand.Read(id[:]) // it never fails
+	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID(id[:16]), SpanID: trace.SpanID(id[16:]),
+	}))
 }
-
-// WriteHeader implements http.ResponseWriter.
-func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap gives http.ResponseController what is below.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

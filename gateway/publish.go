@@ -28,14 +28,14 @@ type publishRequest struct {
 }
 
 type pubsubMessage struct {
-	Data        string            `json:"data"`
-	Attributes  map[string]string `json:"attributes"`
-	OrderingKey string            `json:"orderingKey"`
+	Data        string            `json:"data,omitempty"`
+	Attributes  map[string]string `json:"attributes,omitempty"`
+	OrderingKey string            `json:"orderingKey,omitempty"`
 	// OrderingKeySnake is the proto spelling, which Google's JSON takes as well.
-	OrderingKeySnake string `json:"ordering_key"`
+	OrderingKeySnake string `json:"ordering_key,omitempty"`
 	// MessageID and PublishTime are written by the service; Google ignores them in a request.
-	MessageID   string `json:"messageId"`
-	PublishTime string `json:"publishTime"`
+	MessageID   string `json:"messageId,omitempty"`
+	PublishTime string `json:"publishTime,omitempty"`
 }
 
 type publishResponse struct {
@@ -44,33 +44,28 @@ type publishResponse struct {
 
 // publish is Pub/Sub's REST call, so that gcloud, curl and any Pub/Sub client over HTTP can publish to a laptop.
 // The project is not looked at: there is one.
-func (g *Gateway) publish(w http.ResponseWriter, r *http.Request) {
-	name, action := verb(r.PathValue("topic"))
-	if action != "publish" {
-		g.failGoogle(w, r, &googleError{code: http.StatusNotFound, status: "NOT_FOUND", message: "there is no method " + r.URL.Path})
-		return
-	}
+func (g *Gateway) publish(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("topic")
 	topic, ok := g.topics[name]
 	if !ok {
-		g.failGoogle(w, r, &googleError{
+		return &googleError{
 			code: http.StatusNotFound, status: "NOT_FOUND",
 			message: fmt.Sprintf("Resource not found (resource=%s).", name),
-		})
-		return
+		}
 	}
 	msgs, err := readMessages(http.MaxBytesReader(w, r.Body, maxPublishBody), topic)
 	if err == nil {
 		err = g.Publisher.Publish(r.Context(), topic, msgs...)
 	}
 	if err != nil {
-		g.failGoogle(w, r, err)
-		return
+		return err
 	}
 	ids := make([]string, len(msgs))
 	for i, m := range msgs {
 		ids[i] = m.ID
 	}
 	writeJSON(w, http.StatusOK, publishResponse{MessageIDs: ids})
+	return nil
 }
 
 // readMessages reads and checks the whole request, and names every fault.
@@ -79,8 +74,8 @@ func readMessages(body io.Reader, topic events.Topic) ([]events.Message, error) 
 	dec := json.NewDecoder(body)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&req); err != nil {
-		if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, invalidArgument(fmt.Sprintf("Request payload size exceeds the limit: %d bytes.", large.Limit))
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, errTooSlow) {
+			return nil, err
 		}
 		return nil, invalidArgument("Invalid JSON payload received. " + strings.TrimPrefix(err.Error(), "json: "))
 	}

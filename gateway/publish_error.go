@@ -5,9 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-
-	"vibesdk-gcp/events"
-	"vibesdk-gcp/platform/session"
 )
 
 // googleError is an error in the form that Google's APIs give and that Google's clients read: google.rpc.Status.
@@ -45,20 +42,32 @@ type googleViolation struct {
 	Description string `json:"description"`
 }
 
-// failGoogle answers an error of the publish call.
-func (g *Gateway) failGoogle(w http.ResponseWriter, r *http.Request, err error) {
-	e, ok := errors.AsType[*googleError](err)
-	switch {
-	case ok:
-	case errors.Is(err, events.ErrInvalid):
-		e = &googleError{code: http.StatusBadRequest, status: "INVALID_ARGUMENT", message: err.Error()}
-	case errors.Is(err, session.ErrConflict): // what publishes knows that it cannot be applied
-		e = &googleError{code: http.StatusBadRequest, status: "FAILED_PRECONDITION", message: err.Error()}
-	default:
-		g.log.ErrorContext(r.Context(), "publish failed", "error", err)
-		// UNAVAILABLE is what Pub/Sub's clients retry, and a message whose fate is unknown may be sent again.
-		e = &googleError{code: http.StatusServiceUnavailable, status: "UNAVAILABLE", message: "The bus could not store the messages. Please try again."}
+// googleStatuses are the names that Google's clients know for a status.
+var googleStatuses = map[int]string{
+	http.StatusBadRequest: "INVALID_ARGUMENT", http.StatusUnauthorized: "UNAUTHENTICATED", http.StatusForbidden: "PERMISSION_DENIED",
+	http.StatusNotFound: "NOT_FOUND", http.StatusMethodNotAllowed: "UNIMPLEMENTED", http.StatusMisdirectedRequest: "FAILED_PRECONDITION",
+	http.StatusConflict:        "FAILED_PRECONDITION",
+	http.StatusTooManyRequests: "RESOURCE_EXHAUSTED", http.StatusRequestTimeout: "DEADLINE_EXCEEDED", http.StatusGatewayTimeout: "DEADLINE_EXCEEDED",
+}
+
+// googleOf words an error, or the problem that it is, for Google's clients.
+func googleOf(err error, p Problem) *googleError {
+	if own, ok := errors.AsType[*googleError](err); ok {
+		return own
 	}
+	if p.Status == http.StatusRequestEntityTooLarge {
+		return &googleError{code: http.StatusBadRequest, status: "INVALID_ARGUMENT", message: "Request payload size exceeds the limit: " + p.Detail + "."}
+	}
+	if name, ok := googleStatuses[p.Status]; ok {
+		return &googleError{code: p.Status, status: name, message: p.Detail, faults: p.Faults}
+	}
+	// UNAVAILABLE is what Pub/Sub's clients retry, and a message whose fate is unknown may be sent again.
+	return &googleError{code: http.StatusServiceUnavailable, status: "UNAVAILABLE", message: "The bus could not store the messages. Please try again."}
+}
+
+// failGoogle answers an error of the publish call.
+func (g *Gateway) failGoogle(w http.ResponseWriter, err error, p Problem) {
+	e := googleOf(err, p)
 	body := googleBody{googleStatus{Code: e.code, Message: e.message, Status: e.status}}
 	if len(e.faults) > 0 {
 		detail := googleFault{Type: "type.googleapis.com/google.rpc.BadRequest"}

@@ -2,112 +2,105 @@ package gateway
 
 import (
 	"net/http"
-	"strings"
+	"slices"
+
+	"vibesdk-gcp/gateway/auth"
 )
 
-// routes is the route table.
-func (g *Gateway) routes() http.Handler {
-	mux := http.NewServeMux()
-	handle := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := h(w, r); err != nil {
-				g.fail(w, r, err)
-			}
-		})
+// routes is the route table: the one place that says what the mux serves and what the OpenAPI document describes.
+func (g *Gateway) routes() []route {
+	return slices.Concat(
+		g.publishRoutes(), g.sandboxRoutes(), g.sessionRoutes(), g.limitRoutes(), g.letterRoutes(), g.deploymentRoutes(), g.runnerRoutes(), g.agentRoutes(), g.vibeSDKRoutes(), g.serverRoutes(),
+	)
+}
+
+// Statuses that several routes of an area have.
+var (
+	notFound = []int{http.StatusNotFound}
+	// liveFails are those of calls that go on to a running app.
+	liveFails = []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+)
+
+// also adds statuses to a list.
+func also(statuses []int, more ...int) []int { return slices.Concat(statuses, more) }
+
+// Parameters that several routes have.
+var (
+	afterParam = query("after", "The id that the page follows: next of the page before.", "")
+	pathParam  = query("path", "A folder of the project.", "")
+)
+
+func limitParam(most int) param {
+	return query("limit", "How many at most.", schema{"type": "integer", "minimum": 1, "maximum": most})
+}
+
+func flagParam(name, about string) param {
+	return query(name, about, schema{"type": "string", "enum": []string{"1", "0", "true", "false"}})
+}
+
+// serverRoutes are about the server itself.
+func (g *Gateway) serverRoutes() []route {
+	rows := []route{
+		{"GET", "/healthz", anyone, g.health, "Whether the process answers", spec{out: ok(Status{})}},
+		{"GET", "/readyz", anyone, g.ready, "Whether the parts behind the process answer", spec{out: ok(Status{})}},
+		{"GET", "/openapi.json", anyone, g.openAPI, "This document", spec{
+			out: map[int]content{200: jsonOf(schema{"type": "object"}).with("ETag", "Names the document's content."), 304: none},
+			params: []param{
+				headerParam("If-None-Match", "The ETag of the document that the caller has."),
+			},
+		}},
 	}
-	mux.HandleFunc("POST /v1/projects/{project}/topics/{topic}", g.publish)
-	handle("POST /v1/sources", g.upload)
-
-	handle("POST /v1/sandboxes", g.run)
-	handle("GET /v1/sandboxes", g.list)
-	handle("GET /v1/sandboxes/{id}", g.get)
-	handle("POST /v1/sandboxes/{id}", g.act)
-	handle("GET /v1/sandboxes/{id}/events", g.watch)
-	handle("GET /v1/sandboxes/{id}/logs", g.logs)
-
-	handle("GET /v1/sandboxes/{id}/files", g.listFiles)
-	handle("GET /v1/sandboxes/{id}/files/{path...}", g.readFile)
-	handle("PUT /v1/sandboxes/{id}/files/{path...}", g.writeFile)
-	handle("DELETE /v1/sandboxes/{id}/files/{path...}", g.deleteFile)
-	handle("POST /v1/sandboxes/{id}/commands", g.runCommands)
-	handle("GET /v1/sandboxes/{id}/errors", g.listErrors)
-	handle("DELETE /v1/sandboxes/{id}/errors", g.clearErrors)
-
-	handle("GET /v1/sessions", g.listSessions)
-	handle("GET /v1/sessions/{id}", g.getSession)
-	handle("POST /v1/sessions/{id}", g.actOnSession)
-	handle("DELETE /v1/sessions/{id}", g.deleteSession)
-	for _, part := range []string{"/v1/sessions/{id}/state", "/v1/sessions/{id}/parts/{part}"} {
-		handle("GET "+part, g.getPart)
-		handle("PUT "+part, g.putPart)
-		handle("PATCH "+part, g.patchPart)
-	}
-	handle("POST /v1/sessions/{id}/mutations", g.postMutation)
-	handle("GET /v1/sessions/{id}/mutations/{mutation}", g.mutationOutcome)
-	handle("GET /v1/sessions/{id}/history", g.history)
-	handle("GET /v1/sessions/{id}/events", g.watchSession)
-	handle("GET /v1/sessions/{id}/schedules", g.listSchedules)
-	handle("POST /v1/sessions/{id}/schedules", g.schedule)
-	handle("GET /v1/sessions/{id}/schedules/{job}", g.getSchedule)
-	handle("DELETE /v1/sessions/{id}/schedules/{job}", g.cancelSchedule)
-	handle("GET /v1/sessions/{id}/queue", g.listQueue)
-	handle("POST /v1/sessions/{id}/queue", g.enqueue)
-	handle("DELETE /v1/sessions/{id}/queue", g.clearQueue)
-	handle("GET /v1/sessions/{id}/queue/{job}", g.getQueued)
-	handle("DELETE /v1/sessions/{id}/queue/{job}", g.dequeue)
-	handle("GET /v1/sessions/{id}/export", g.exportSession)
-	handle("POST /v1/sessions/{id}/import", g.importSession)
-
-	g.runnerRoutes(handle)
-	g.deploymentRoutes(handle)
-
-	handle("GET /v1/limits", g.listLimits)
-	handle("POST /v1/limits/{type}/{identifier}", g.actOnLimit)
-	for _, action := range []string{"increment", "check", "settle", "refund"} {
-		handle("POST /v1/limits:"+action, g.actOnLimits(action))
-	}
-
-	handle("GET /healthz", g.health)
-	handle("GET /readyz", g.ready)
 	if g.Metrics != nil {
-		mux.Handle("GET /metrics", g.Metrics)
+		rows = append(rows, route{"GET", "/metrics", auth.MetricsRead, func(w http.ResponseWriter, r *http.Request) error {
+			g.Metrics.ServeHTTP(w, r)
+			return nil
+		}, "Figures of the process for Prometheus", spec{out: map[int]content{200: bytesOf("text/plain")}}})
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isAgentCall(r) {
+	return rows
+}
+
+// publishRoutes are Pub/Sub's.
+func (g *Gateway) publishRoutes() []route {
+	return []route{
+		{"POST", "/v1/projects/{project}/topics/{topic}:publish", auth.Publish, g.publish, "Publish messages to a topic", spec{
+			about:  "Pub/Sub's own REST call. The project is not looked at: there is one.",
+			params: []param{query("alt", "Not looked at: the answer is JSON.", "")},
+			in:     jsonOf(publishRequest{}), maxBody: maxPublishBody, form: googleForm,
+			out: ok(publishResponse{}), fails: notFound,
+		}},
+	}
+}
+
+// agentRoutes are for clients of the agents package.
+func (g *Gateway) agentRoutes() []route {
+	return []route{
+		{"GET", agentRoute, auth.AgentsConnect, func(w http.ResponseWriter, r *http.Request) error {
 			g.serveAgent(w, r)
-			return
-		}
-		spellLoneSlash(r)
-		if h, pattern := mux.Handler(r); pattern == "" {
-			g.noRoute(w, r, h)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
+			return nil
+		}, "Connect a client of an agent", spec{
+			about: "A WebSocket that speaks the protocol of the agents npm package. Browsers send the key as ?token=. A client that is " +
+				"not admitted is accepted and closed with code 1008: clients try a refused upgrade for ever. What is no WebSocket goes to the " +
+				"agent host, whatever its method and path.",
+			params: []param{
+				query("_pk", "The id of the connection, kept when it is made again.", schema{"type": "string", "maxLength": agentMaxKey}),
+				query("token", "The API key, for browsers.", ""),
+			},
+			out:   map[int]content{http.StatusSwitchingProtocols: none},
+			fails: also(notFound, http.StatusUpgradeRequired), form: plainForm, timeout: endless, maxBody: AgentMaxMessage, others: true,
+		}},
+	}
 }
 
-// noRoute answers what the table does not have. The mux knows whether it is the path or the method.
-func (g *Gateway) noRoute(w http.ResponseWriter, r *http.Request, mux http.Handler) {
-	answer := &verdict{header: http.Header{}}
-	mux.ServeHTTP(answer, r)
-	err := &httpError{http.StatusNotFound, "no-route", "there is no " + r.URL.Path}
-	if answer.status == http.StatusMethodNotAllowed {
-		w.Header().Set("Allow", answer.header.Get("Allow"))
-		err = &httpError{http.StatusMethodNotAllowed, "no-method", r.URL.Path + " does not take " + r.Method}
-	}
-	g.fail(w, r, err)
-}
+// agentRoute is the path of agents. Any method and whatever stands behind the name belongs to it.
+const agentRoute = agentPrefix + "{agent}/{name}"
 
-// verb splits the last segment of a custom method, `name:verb`, as Google's APIs write it.
-func verb(segment string) (name, action string) {
-	if i := strings.LastIndexByte(segment, ':'); i >= 0 {
-		return segment[:i], segment[i+1:]
-	}
-	return segment, ""
+// Status answers questions about the server's health.
+type Status struct {
+	Status string `json:"status"`
 }
 
 func (g *Gateway) health(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	writeJSON(w, http.StatusOK, Status{"ok"})
 	return nil
 }
 
@@ -123,21 +116,6 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) error {
 			return &httpError{http.StatusServiceUnavailable, "unavailable", "a part behind this server does not answer"}
 		}
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	writeJSON(w, http.StatusOK, Status{"ready"})
 	return nil
 }
-
-// verdict keeps the status and header of an answer and drops its body.
-type verdict struct {
-	header http.Header
-	status int
-}
-
-// Header implements http.ResponseWriter.
-func (v *verdict) Header() http.Header { return v.header }
-
-// WriteHeader implements http.ResponseWriter.
-func (v *verdict) WriteHeader(status int) { v.status = status }
-
-// Write implements http.ResponseWriter.
-func (v *verdict) Write(p []byte) (int, error) { return len(p), nil }

@@ -23,11 +23,11 @@ type RunnerOptions struct {
 	Wait time.Duration
 }
 
-// Texts that VibeSDK looks for in errors. The first makes it deploy its sandbox anew; the second makes it begin a new
-// session, and with that a new instance.
+// Texts that VibeSDK looks for in errors. The first makes it deploy its sandbox anew before it deploys the app; the second makes it
+// begin a new session, and with that a new instance. Of an instance that has ended both are true.
 const (
 	noInstanceText = "Failed to read instance metadata"
-	goneText       = "Network connection lost"
+	goneText       = "Network connection lost: " + noInstanceText
 )
 
 // Outcome is what each answer of these routes begins with. Error is for people and for callers that look for known
@@ -38,26 +38,6 @@ type Outcome struct {
 	Error   string `json:"error,omitempty"`
 }
 
-// runnerRoutes are at the root because VibeSDK puts its paths right behind the address of the service.
-func (g *Gateway) runnerRoutes(handle func(pattern string, h func(http.ResponseWriter, *http.Request) error)) {
-	handle("POST /instances", g.createInstance)
-	handle("GET /instances", g.listInstances)
-	handle("GET /instances/{id}", g.getInstance)
-	handle("DELETE /instances/{id}", g.shutdownInstance)
-	handle("GET /instances/{id}/status", g.instanceStatus)
-	handle("GET /instances/{id}/files", g.getInstanceFiles)
-	handle("POST /instances/{id}/files", g.writeInstanceFiles)
-	handle("POST /instances/{id}/commands", g.runInstanceCommands)
-	handle("GET /instances/{id}/logs", g.instanceLogs)
-	handle("GET /instances/{id}/errors", g.instanceErrors)
-	handle("DELETE /instances/{id}/errors", g.clearInstanceErrors)
-	handle("GET /instances/{id}/analysis", g.analyze)
-	handle("POST /instances/{id}/name", g.renameInstance)
-	handle("POST /instances/{id}/deploy", g.deployInstance)
-	handle("POST /instances/{id}/github/push", g.pushInstance)
-	handle("POST /logs", g.debugLog)
-}
-
 // runnerPath reports whether a path belongs to these routes, whose errors have a form of their own.
 func runnerPath(path string) bool {
 	return path == "/instances" || strings.HasPrefix(path, "/instances/") || path == "/logs"
@@ -65,14 +45,7 @@ func runnerPath(path string) bool {
 
 // failRunner answers with an error as VibeSDK reads it: it shows the text of the body, which is never empty.
 func (g *Gateway) failRunner(w http.ResponseWriter, p Problem) {
-	detail := p.Detail
-	for _, fault := range p.Faults {
-		detail += "; " + fault.Field + " " + fault.Message
-	}
-	if detail == "" {
-		detail = p.Title
-	}
-	writeJSON(w, p.Status, Outcome{Error: detail})
+	writeJSON(w, p.Status, Outcome{Error: p.text()})
 }
 
 // instance returns the record of the instance that the path names.

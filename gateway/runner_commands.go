@@ -27,13 +27,16 @@ type InstanceCommand struct {
 	Error    string `json:"error,omitempty"`
 }
 
+// instanceCommandsRequest is the body of a call of commands. Timeout is in milliseconds.
+type instanceCommandsRequest struct {
+	Commands []string `json:"commands"`
+	Timeout  float64  `json:"timeout,omitempty"`
+}
+
 // runInstanceCommands runs commands in one shell, one after the other. The timeout is in milliseconds, as VibeSDK's own
 // sandboxes take it, and bounds all of them together; at most [sandbox.ControlTimeoutLimit].
 func (g *Gateway) runInstanceCommands(w http.ResponseWriter, r *http.Request) error {
-	var asked struct {
-		Commands []string `json:"commands"`
-		Timeout  float64  `json:"timeout"`
-	}
+	var asked instanceCommandsRequest
 	if err := readInstanceBody(w, r, &asked); err != nil {
 		return err
 	}

@@ -29,11 +29,11 @@ const (
 // instanceRequest is the body that makes an instance: older callers name a template, newer ones send the files.
 // The webhook's address is not read: errors of the app are asked for, never sent.
 type instanceRequest struct {
-	TemplateName string            `json:"templateName"`
-	Files        []instanceFile    `json:"files"`
-	ProjectName  string            `json:"projectName"`
-	EnvVars      map[string]string `json:"envVars"`
-	InitCommand  string            `json:"initCommand"`
+	TemplateName string            `json:"templateName,omitempty"`
+	Files        []instanceFile    `json:"files,omitempty"`
+	ProjectName  string            `json:"projectName,omitempty"`
+	EnvVars      map[string]string `json:"envVars,omitempty"`
+	InitCommand  string            `json:"initCommand,omitempty"`
 }
 
 type instanceFile struct {
@@ -59,31 +59,40 @@ func (g *Gateway) createInstance(w http.ResponseWriter, r *http.Request) error {
 	if err := readInstanceBody(w, r, &asked); err != nil {
 		return err
 	}
-	req, err := g.runRequest(ctx, asked)
+	record, err := g.makeInstance(ctx, asked)
 	if err != nil {
 		return err
 	}
-	if err := g.request(r, req); err != nil {
-		return err
+	writeJSON(w, http.StatusOK, Instance{
+		Outcome: Outcome{Success: true, Message: "the instance is ready"},
+		RunID:   record.ID, PreviewURL: g.PreviewURL(record.ID, record.Token), ProcessID: record.Ref().String(),
+	})
+	return nil
+}
+
+// makeInstance runs a sandbox and returns its record once it is ready. ctx ends with errWaited as its cause when the time is over.
+func (g *Gateway) makeInstance(ctx context.Context, asked instanceRequest) (sandbox.Record, error) {
+	req, err := g.runRequest(ctx, asked)
+	if err != nil {
+		return sandbox.Record{}, err
+	}
+	if err := g.publishRequest(ctx, req); err != nil {
+		return sandbox.Record{}, err
 	}
 	id := sandbox.IDFor(req.GetRequestId())
 	record, err := g.awaitInstance(ctx, id)
 	if err != nil {
-		g.abandon(r, id)
+		g.abandon(ctx, id)
 	}
 	switch {
 	case errors.Is(err, errWaited):
-		return &httpError{http.StatusGatewayTimeout, "timeout", fmt.Sprintf("the instance was not ready within %s and was stopped (state %s)", g.Runner.Wait, record.State)}
+		return record, &httpError{http.StatusGatewayTimeout, "timeout", fmt.Sprintf("the instance was not ready within %s and was stopped (state %s)", g.Runner.Wait, record.State)}
 	case err != nil:
-		return err
+		return record, err
 	case record.State != sandbox.Ready:
-		return &httpError{http.StatusUnprocessableEntity, "failed", failure(record)}
+		return record, &httpError{http.StatusUnprocessableEntity, "failed", failure(record)}
 	}
-	writeJSON(w, http.StatusOK, Instance{
-		Outcome: Outcome{Success: true, Message: "the instance is ready"},
-		RunID:   id, PreviewURL: g.PreviewURL(id, record.Token), ProcessID: record.Ref().String(),
-	})
-	return nil
+	return record, nil
 }
 
 var errWaited = errors.New("waited long enough")
@@ -115,20 +124,20 @@ func (g *Gateway) awaitInstance(ctx context.Context, id string) (sandbox.Record,
 }
 
 // abandon stops an instance that its caller will never know of.
-func (g *Gateway) abandon(r *http.Request, id string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), stopWithin)
+func (g *Gateway) abandon(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
-	if err := g.stopInstance(r.WithContext(ctx), id); err != nil {
+	if err := g.stopInstance(ctx, id); err != nil {
 		g.log.WarnContext(ctx, "an abandoned instance was not stopped; its time to live ends it", "sandbox", id, "error", err)
 	}
 }
 
-func (g *Gateway) stopInstance(r *http.Request, id string) error {
+func (g *Gateway) stopInstance(ctx context.Context, id string) error {
 	unique, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("request id: %w", err)
 	}
-	return g.request(r, &gen.SandboxRequest{
+	return g.publishRequest(ctx, &gen.SandboxRequest{
 		RequestId: "stop-" + unique.String(), SandboxId: id, Action: gen.SandboxRequest_STOP, StopReason: gen.SandboxRequest_USER,
 	})
 }
@@ -157,7 +166,7 @@ func (g *Gateway) runRequest(ctx context.Context, asked instanceRequest) (*gen.S
 	}
 	return &gen.SandboxRequest{
 		RequestId: instancePrefix + unique.String(), Action: gen.SandboxRequest_RUN, ProjectName: asked.ProjectName, Source: source,
-		InstallCommand: installCommand(asked.EnvVars), DevCommand: devCommand(asked.InitCommand), Env: env,
+		InstallCommand: nameTemplate(asked) + installCommand(asked.EnvVars), DevCommand: devCommand(asked.InitCommand), Env: env,
 	}, nil
 }
 

@@ -164,7 +164,7 @@ func (g *Gateway) deploy(r *http.Request, name, project, address string) error {
 		err = g.awaitRoute(ctx, name, record)
 	}
 	if err != nil && !errors.Is(err, errReplaced) {
-		g.abandon(r, id)
+		g.abandon(r.Context(), id)
 	}
 	switch {
 	case errors.Is(err, errWaited):

@@ -209,12 +209,15 @@ type InstanceWrite struct {
 	Error   string `json:"error,omitempty"`
 }
 
+// instanceWriteRequest is the body of a call that writes files, and commits them when there is a message.
+type instanceWriteRequest struct {
+	Files         []instanceFile `json:"files"`
+	CommitMessage string         `json:"commitMessage,omitempty"`
+}
+
 // writeInstanceFiles writes what may be written. The call succeeds also when single files fail; their results say so.
 func (g *Gateway) writeInstanceFiles(w http.ResponseWriter, r *http.Request) error {
-	var asked struct {
-		Files         []instanceFile `json:"files"`
-		CommitMessage string         `json:"commitMessage"`
-	}
+	var asked instanceWriteRequest
 	if err := readInstanceBody(w, r, &asked); err != nil {
 		return err
 	}

@@ -23,8 +23,14 @@ const (
 type pushRequest struct {
 	CloneURL string `json:"cloneUrl"`
 	Token    string `json:"token"`
-	Email    string `json:"email"`
-	Username string `json:"username"`
+	Email    string `json:"email,omitempty"`
+	Username string `json:"username,omitempty"`
+}
+
+// instancePushRequest is the body of a push.
+type instancePushRequest struct {
+	Request pushRequest    `json:"request"`
+	Files   []instanceFile `json:"files,omitempty"`
 }
 
 // InstancePush answers a call that pushed an instance's project.
@@ -38,10 +44,7 @@ type InstancePush struct {
 // in the sandbox. It reads the token from a file with a name that cannot be guessed, which is removed before the answer:
 // commands are logged, files are not.
 func (g *Gateway) pushInstance(w http.ResponseWriter, r *http.Request) error {
-	var asked struct {
-		Request pushRequest    `json:"request"`
-		Files   []instanceFile `json:"files"`
-	}
+	var asked instancePushRequest
 	if err := readInstanceBody(w, r, &asked); err != nil {
 		return err
 	}

@@ -1,12 +1,13 @@
 package gateway
 
 import (
-	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 )
 
 func TestDevCommandFallsBackToNpm(t *testing.T) {
@@ -50,6 +51,37 @@ func TestInstallCommandWritesVariables(t *testing.T) {
 	}
 }
 
+// TestNameTemplate runs the command in a folder of a template.
+func TestNameTemplate(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"v1-shop_2.0": "v1-shop_2.0", "": "template", `x"; touch y; "`: "template", "-x": "template", "a/b": "template"} {
+		dir := t.TempDir()
+		for file, text := range map[string]string{
+			"package.json":   "{\n  \"version\" : \"1\",\n  \"name\" :\t\"template\",\n  \"author\": {\"name\": \"somebody\"}\n}",
+			"wrangler.jsonc": "{\n  // the name\n  \"name\": \"template\",\n  \"kv\": [{\"name\": \"somebody\"}]\n}\n",
+		} {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", nameTemplate(instanceRequest{TemplateName: "t", ProjectName: name})+"ls -A")
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil || string(out) != "package.json\nwrangler.jsonc\n" {
+			t.Errorf("%q: %s, %v", name, out, err)
+		}
+		for _, file := range []string{"package.json", "wrangler.jsonc"} {
+			text, err := os.ReadFile(filepath.Join(dir, file))
+			found := regexp.MustCompile(`"name"\s*:\s*"([^"]*)"`).FindAllStringSubmatch(string(text), -1)
+			if err != nil || len(found) != 2 || found[0][1] != want || found[1][1] != "somebody" {
+				t.Errorf("%q: %s is %s, %v", name, file, text, err)
+			}
+		}
+	}
+	if got := nameTemplate(instanceRequest{ProjectName: "x"}); got != "" {
+		t.Errorf("a project that came as files is renamed by %q", got)
+	}
+}
+
 func TestMonitorLines(t *testing.T) {
 	t.Parallel()
 	log := "[2026-01-02T03:04:05.123456789Z] [stdout] one\n[2026-01-02T03:04:06Z] [system] two\nodd\n[2026-01-02T03:04:07Z] [stderr] \n"
@@ -66,6 +98,10 @@ func TestWholeLines(t *testing.T) {
 	text, read, err := wholeLines(strings.NewReader("one\ntwo\nthr"))
 	if err != nil || string(text) != "one\ntwo\n" || read != 8 {
 		t.Errorf("%q %d %v", text, read, err)
+	}
+	// A line without an end is not read, however long it is.
+	if text, read, err := wholeLines(strings.NewReader("one\n" + strings.Repeat("x", 3*maxLogs))); err != nil || len(text) != 0 || read != 4 {
+		t.Errorf("a long line without an end: %d bytes, read %d, %v", len(text), read, err)
 	}
 	line := strings.Repeat("x", 99) + "\n"
 	long := strings.Repeat(line, 50_000) + "end"
@@ -96,38 +132,4 @@ func TestParseTypes(t *testing.T) {
 	if len(issues) != 2 || issues[0] != want[0] || issues[1] != want[1] {
 		t.Errorf("%+v", issues)
 	}
-}
-
-// FuzzRunnerDecoders feeds what sandboxes and callers send to each decoder: whatever it is, there is an answer that is
-// valid JSON of valid text.
-func FuzzRunnerDecoders(f *testing.F) {
-	for _, seed := range []string{"", `["a","../b"]`, "null", "[2026-01-02T03:04:05Z] [stdout] x\n", `[{"filePath":"a","messages":[{"severity":2}]}]`, "a.ts(1,2): error TS1: x\n", "[", "\xff\n["} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if names, err := namedFiles(s); err == nil && s != "" && names == nil {
-			t.Error("names that were given count as none")
-		}
-		for _, name := range parsePathList([]byte(s)) {
-			if clean, err := instancePath(name); err != nil || clean != name {
-				t.Errorf("%q is no path of a project: %v", name, err)
-			}
-		}
-		text, read, err := wholeLines(strings.NewReader(s))
-		if err != nil || read > int64(len(s)) {
-			t.Errorf("%d of %d bytes, %v", read, len(s), err)
-		}
-		if lines := monitorLines(text, time.Time{}); !utf8.ValidString(lines) {
-			t.Errorf("%q is not valid text", lines)
-		}
-		issues, _ := parseLint(s, "/p")
-		for _, c := range []Check{newCheck(issues, s), newCheck(parseTypes(s, "/p"), s)} {
-			if _, err := json.Marshal(c); err != nil || c.Issues == nil {
-				t.Errorf("%+v: %v", c, err)
-			}
-		}
-		if got, err := exec.Command("/bin/sh", "-c", "printf %s "+shellQuote(s)).Output(); err != nil || string(got) != strings.ReplaceAll(s, "\x00", "") {
-			t.Errorf("a shell reads %q: %v", got, err)
-		}
-	})
 }

@@ -114,6 +114,9 @@ func wholeLines(log io.Reader) (text []byte, read int64, err error) {
 	chunk := make([]byte, 64<<10)
 	for {
 		n, err := log.Read(chunk)
+		if end := bytes.LastIndexByte(chunk[:n], '\n') + 1; end > 0 {
+			read = all + int64(end)
+		}
 		all += int64(n)
 		if text = append(text, chunk[:n]...); len(text) > 2*maxLogs {
 			text = append(text[:0], text[len(text)-maxLogs:]...)
@@ -126,7 +129,6 @@ func wholeLines(log io.Reader) (text []byte, read int64, err error) {
 		}
 	}
 	end := bytes.LastIndexByte(text, '\n') + 1
-	read = all - int64(len(text)-end)
 	cut := int64(len(text)) < all // the first line is not whole
 	text = text[:end]
 	if len(text) > maxLogs {
@@ -218,12 +220,15 @@ func (g *Gateway) clearInstanceErrors(w http.ResponseWriter, r *http.Request) er
 	return nil
 }
 
+// debugLogRequest is a line for the debug log.
+type debugLogRequest struct {
+	LogName string `json:"logName,omitempty"`
+	Log     string `json:"log,omitempty"`
+}
+
 // debugLog keeps what a caller wants logged, at level debug.
 func (g *Gateway) debugLog(w http.ResponseWriter, r *http.Request) error {
-	var asked struct {
-		LogName string `json:"logName"`
-		Log     string `json:"log"`
-	}
+	var asked debugLogRequest
 	r.Body = http.MaxBytesReader(w, r.Body, maxDebugLog)
 	if err := readInstanceBody(w, r, &asked); err != nil {
 		return err

@@ -14,12 +14,15 @@ import (
 // renameWithin is how long a call waits until the new name is on record.
 const renameWithin = 10 * time.Second
 
+// instanceNameRequest is the body of a call that renames a project.
+type instanceNameRequest struct {
+	ProjectName string `json:"projectName"`
+}
+
 // renameInstance gives the project another name: the record's, which a deployment goes by. The package in the sandbox
 // keeps its own.
 func (g *Gateway) renameInstance(w http.ResponseWriter, r *http.Request) error {
-	var asked struct {
-		ProjectName string `json:"projectName"`
-	}
+	var asked instanceNameRequest
 	if err := readInstanceBody(w, r, &asked); err != nil {
 		return err
 	}

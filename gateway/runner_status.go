@@ -88,6 +88,21 @@ type InstanceDetails struct {
 	ProcessID        string    `json:"processId,omitempty"`
 }
 
+// InstanceList is the answer of a list.
+type InstanceList struct {
+	Outcome
+
+	Instances []InstanceDetails `json:"instances"`
+	Count     int               `json:"count"`
+}
+
+// InstanceAnswer describes one instance.
+type InstanceAnswer struct {
+	Outcome
+
+	Instance InstanceDetails `json:"instance"`
+}
+
 // instanceDetails describes an instance. Folders are relative: where a sandbox keeps its files is its own business.
 func (g *Gateway) instanceDetails(r sandbox.Record) InstanceDetails {
 	d := InstanceDetails{
@@ -122,12 +137,7 @@ func (g *Gateway) listInstances(w http.ResponseWriter, r *http.Request) error {
 		}
 		q.After = page[len(page)-1].ID
 	}
-	writeJSON(w, http.StatusOK, struct {
-		Outcome
-
-		Instances []InstanceDetails `json:"instances"`
-		Count     int               `json:"count"`
-	}{Outcome{Success: true}, list, len(list)})
+	writeJSON(w, http.StatusOK, InstanceList{Outcome{Success: true}, list, len(list)})
 	return nil
 }
 
@@ -136,11 +146,7 @@ func (g *Gateway) getInstance(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, struct {
-		Outcome
-
-		Instance InstanceDetails `json:"instance"`
-	}{Outcome{Success: true}, g.instanceDetails(record)})
+	writeJSON(w, http.StatusOK, InstanceAnswer{Outcome{Success: true}, g.instanceDetails(record)})
 	return nil
 }
 
@@ -151,7 +157,7 @@ func (g *Gateway) shutdownInstance(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	if !ended(record) {
-		if err := g.stopInstance(r, record.ID); err != nil {
+		if err := g.stopInstance(r.Context(), record.ID); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/gateway/auth"
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/schemas"
 	"vibesdk-gcp/schemas/gen"
@@ -40,6 +42,11 @@ func (g *Gateway) run(w http.ResponseWriter, r *http.Request) error {
 	if a := req.GetAction(); a != gen.SandboxRequest_RUN && a != gen.SandboxRequest_UNSPECIFIED {
 		return &schemas.ValidationError{Faults: []schemas.Fault{{Field: "action", Message: "must be RUN or absent here"}}}
 	}
+	if req.GetAppName() != "" {
+		if err := g.require(w, r, auth.DeploymentsWrite); err != nil {
+			return err
+		}
+	}
 	if err := g.request(r, req); err != nil {
 		return err
 	}
@@ -50,11 +57,15 @@ func (g *Gateway) run(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *Gateway) request(r *http.Request, req *gen.SandboxRequest) error {
+	return g.publishRequest(r.Context(), req)
+}
+
+func (g *Gateway) publishRequest(ctx context.Context, req *gen.SandboxRequest) error {
 	data, err := schemas.EncodeSandboxRequest(req)
 	if err != nil {
 		return err
 	}
-	return g.Publisher.Publish(r.Context(), events.SandboxRequests, events.Message{Data: data})
+	return g.Publisher.Publish(ctx, events.SandboxRequests, events.Message{Data: data})
 }
 
 // withRequestID adds a request id to a body that has none, before the schema asks for it. What is no JSON object
@@ -78,7 +89,7 @@ func withRequestID(body []byte) ([]byte, error) {
 
 // readError tells a body that is too large from one that broke off.
 func readError(err error) error {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, errTooSlow) {
 		return err
 	}
 	return badRequest("the body ended early")
@@ -139,12 +150,9 @@ func (g *Gateway) get(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// act answers the custom methods of one sandbox; `stop` is the only one.
-func (g *Gateway) act(w http.ResponseWriter, r *http.Request) error {
-	id, action := verb(r.PathValue("id"))
-	if action != "stop" {
-		return &httpError{http.StatusNotFound, "no-route", "there is no POST " + r.URL.Path}
-	}
+// stop publishes a request to end a sandbox, unless it has ended.
+func (g *Gateway) stop(w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
 	record, err := g.Records.Load(r.Context(), id)
 	if err != nil {
 		return err

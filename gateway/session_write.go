@@ -64,22 +64,11 @@ func (g *Gateway) writePart(w http.ResponseWriter, r *http.Request, kind gen.Sta
 	return g.mutate(w, r, m)
 }
 
-// actOnSession answers the custom methods of a session.
-func (g *Gateway) actOnSession(w http.ResponseWriter, r *http.Request) error {
-	id, action := verb(r.PathValue("id"))
-	act, ok := map[string]func(http.ResponseWriter, *http.Request, string) error{
-		"initialize": g.initialize, "append": g.appendTo, "clone": g.clone, "destroy": g.destroy,
-	}[action]
-	if !ok {
-		return &httpError{http.StatusNotFound, "no-route", "there is no POST " + r.URL.Path}
-	}
-	if err := checkID("sessionId", id); err != nil {
+func (g *Gateway) initialize(w http.ResponseWriter, r *http.Request) error {
+	id, err := sessionID(r)
+	if err != nil {
 		return err
 	}
-	return act(w, r, id)
-}
-
-func (g *Gateway) initialize(w http.ResponseWriter, r *http.Request, id string) error {
 	m, err := newMutation(r, id, gen.StateMutation_INITIALIZE)
 	if err != nil {
 		return err
@@ -99,7 +88,11 @@ type AppendRequest struct {
 	Value json.RawMessage `json:"value"`
 }
 
-func (g *Gateway) appendTo(w http.ResponseWriter, r *http.Request, id string) error {
+func (g *Gateway) appendTo(w http.ResponseWriter, r *http.Request) error {
+	id, err := sessionID(r)
+	if err != nil {
+		return err
+	}
 	m, err := newMutation(r, id, gen.StateMutation_APPEND)
 	if err != nil {
 		return err
@@ -126,7 +119,11 @@ type CloneRequest struct {
 	From string `json:"from"`
 }
 
-func (g *Gateway) clone(w http.ResponseWriter, r *http.Request, id string) error {
+func (g *Gateway) clone(w http.ResponseWriter, r *http.Request) error {
+	id, err := sessionID(r)
+	if err != nil {
+		return err
+	}
 	m, err := newMutation(r, id, gen.StateMutation_CLONE)
 	if err != nil {
 		return err
@@ -145,20 +142,17 @@ func (g *Gateway) clone(w http.ResponseWriter, r *http.Request, id string) error
 	return g.mutate(w, r, m)
 }
 
-func (g *Gateway) destroy(w http.ResponseWriter, r *http.Request, id string) error {
+// destroy ends a session.
+func (g *Gateway) destroy(w http.ResponseWriter, r *http.Request) error {
+	id, err := sessionID(r)
+	if err != nil {
+		return err
+	}
 	m, err := newMutation(r, id, gen.StateMutation_DESTROY)
 	if err != nil {
 		return err
 	}
 	return g.mutate(w, r, m)
-}
-
-func (g *Gateway) deleteSession(w http.ResponseWriter, r *http.Request) error {
-	id, err := sessionID(r)
-	if err != nil {
-		return err
-	}
-	return g.destroy(w, r, id)
 }
 
 // postMutation takes a StateMutation as it travels on the topic, without the session's id.

@@ -38,6 +38,12 @@ func startLive(t testing.TB, change ...func(*gateway.Options)) *live {
 // startLiveOn is startLive on a database that several may share.
 func startLiveOn(t testing.TB, database string, change ...func(*gateway.Options)) *live {
 	t.Helper()
+	return startLiveWith(t, database, nil, change...)
+}
+
+// startLiveWith is startLiveOn with sessions that are kept elsewhere; nil is in the database.
+func startLiveWith(t testing.TB, database string, sessions session.Driver, change ...func(*gateway.Options)) *live {
+	t.Helper()
 	db, err := sqldb.Open(t.Context(), database, sqldb.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +58,10 @@ func startLiveOn(t testing.TB, database string, change ...func(*gateway.Options)
 	}
 	l := &live{bus: events.New(driver, events.Options{})}
 	t.Cleanup(func() { l.bus.Close() })
-	l.store = session.NewStore(sqlsession.New(db), session.Options{})
+	if sessions == nil {
+		sessions = sqlsession.New(db)
+	}
+	l.store = session.NewStore(sessions, session.Options{})
 	l.fixture = start(t, append([]func(*gateway.Options){func(o *gateway.Options) {
 		o.Publisher, o.Sessions = l.bus, l.store.Reader
 	}}, change...)...)

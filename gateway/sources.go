@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -47,7 +48,11 @@ func (g *Gateway) upload(w http.ResponseWriter, r *http.Request) error {
 	defer spool.Close()
 
 	body := bufio.NewReader(http.MaxBytesReader(w, r.Body, MaxSource))
-	if magic, err := body.Peek(2); err != nil || !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+	magic, err := body.Peek(2)
+	if errors.Is(err, errTooSlow) {
+		return err
+	}
+	if err != nil || !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		return badRequest("the body must be a gzipped tar archive")
 	}
 	digest := sha256.New()

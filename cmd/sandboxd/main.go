@@ -3,8 +3,8 @@
 // Command sandboxd is the program inside a sandbox: `sandboxd build` turns source into an app, `sandboxd
 // serve` shows it as a preview. Both read what to do from a task.
 //
-// The exit status of build is 0 when the app is built, or when another process builds it or has; of serve, 0
-// when it was stopped. It is 1 when the app is broken, as the status file and the log tell; 2 for a call
+// The exit status of build is 0 when the app is built, or when another process builds it or has, or when the generation was deleted; of
+// serve, 0 when it was stopped. It is 1 when the app is broken, as the status file and the log tell; 2 for a call
 // that makes no sense; 3 when the supervisor is gone; 143 when a build was stopped by SIGTERM.
 package main
 
@@ -34,9 +34,9 @@ const (
 // lastResort is how long ending in order may take once the supervisor is gone.
 const lastResort = 10 * time.Second
 
-const usage = `usage: sandboxd build|serve --task FILE|URL [--lifeline-fd N]
+const usage = `usage: sandboxd build|serve [--task FILE|URL] [--lifeline-fd N]
 
-  --task         the task: a file, or a file:// or gs:// address of one
+  --task         the task: a file, or a file://, https:// or gs:// address of one; else the variable SANDBOX_TASK is
   --lifeline-fd  a pipe; when its other end closes, everything started here is killed
 `
 
@@ -53,10 +53,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 		flags.Usage()
 		return exitUsage
 	}
-	if err := flags.Parse(args[1:]); err != nil || *address == "" || flags.NArg() > 0 {
+	if err := flags.Parse(args[1:]); err != nil || flags.NArg() > 0 {
 		if err == nil {
 			flags.Usage()
 		}
+		return exitUsage
+	}
+	c, err := readConfig(*address)
+	if err != nil {
+		fmt.Fprintln(stderr, "sandboxd:", err)
+		flags.Usage()
 		return exitUsage
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -67,16 +73,28 @@ func run(args []string, stdout, stderr io.Writer) int {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
-	if err := guest.Adopt(); err != nil {
+	if err := prepare(c); err != nil {
 		fmt.Fprintln(stderr, "sandboxd:", err)
 		return exitUsage
 	}
-	task, err := guest.LoadTask(ctx, *address)
+	task, err := guest.LoadTask(ctx, c.address, c.host)
 	if err != nil {
 		fmt.Fprintln(stderr, "sandboxd:", err)
 		return exitUsage
 	}
+	if c.container {
+		stdout = guest.NewCloudLog(stdout, task.Ref, sandbox.Phase(args[0]))
+	}
 	return exitCode(ctx, phases[args[0]](ctx, task, stdout), stderr)
+}
+
+func prepare(c config) error {
+	if c.container {
+		if err := guest.Hide(); err != nil {
+			return err
+		}
+	}
+	return guest.Adopt()
 }
 
 func exitCode(ctx context.Context, err error, stderr io.Writer) int {
@@ -86,7 +104,7 @@ func exitCode(ctx context.Context, err error, stderr io.Writer) int {
 		return exitOrphaned
 	case err == nil:
 		return exitDone
-	case errors.Is(err, guest.ErrClaimed):
+	case errors.Is(err, guest.ErrClaimed), errors.Is(err, guest.ErrDeleted):
 		fmt.Fprintf(stderr, "[%s] [system] nothing to do: %v\n", time.Now().UTC().Format(time.RFC3339Nano), err)
 		return exitDone
 	case ctx.Err() != nil:

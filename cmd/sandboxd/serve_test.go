@@ -53,12 +53,14 @@ func TestServeStatic(t *testing.T) {
 	}
 }
 
-// A preview can be served elsewhere than it was built, from the bucket.
+// A preview can be served elsewhere than it was built, from the store.
 func TestServeFromSnapshot(t *testing.T) {
 	t.Parallel()
 	g := newRig(t, sandbox.Spec{Build: "mkdir -p dist/sub && echo made > dist/sub/page.html && ln -s sub/page.html dist/link.html && echo 'built it'", StaticDir: "dist"})
-	g.task.Bucket = "file://" + filepath.Join(g.dir, "bucket")
+	object := func(name string) string { return "file://" + filepath.Join(g.dir, "store", name) }
+	g.task.Store = sandbox.GuestStore{Snapshot: object("snapshot"), Log: object("log")}
 	g.build()
+	g.task.Store = sandbox.GuestStore{Snapshot: object("snapshot"), BuildLog: object("log")}
 	g.task.Dir = filepath.Join(g.dir, "elsewhere")
 	_, endpoint := g.serve()
 	for _, name := range []string{"/sub/page.html", "/link.html"} {
@@ -293,7 +295,7 @@ func TestServeOnce(t *testing.T) {
 	}
 }
 
-// Without a built app and without a bucket there is nothing to serve, and the reason says so.
+// Without a built app and without a store there is nothing to serve, and the reason says so.
 func TestServeWithoutBuild(t *testing.T) {
 	t.Parallel()
 	g := newRig(t, sandbox.Spec{})

@@ -1,4 +1,4 @@
-// Command vibectl works with sandboxes, agent sessions and rate limits from a terminal.
+// Command vibectl works with sandboxes, agent sessions, rate limits and dead letters from a terminal.
 package main
 
 import (

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +20,7 @@ const retryFor = time.Second
 type cli struct {
 	in      io.Reader
 	out     io.Writer
+	errOut  io.Writer // questions, so that the output stays clean
 	addr    string
 	keyFile string
 	format  string
@@ -31,10 +30,11 @@ func newRoot(in io.Reader, out io.Writer) *cobra.Command {
 	c := &cli{in: in, out: out}
 	root := &cobra.Command{
 		Use:           "vibectl",
-		Short:         "Sandboxes, agent sessions, rate limits, deployments and schedules from a terminal",
+		Short:         "Sandboxes, agent sessions, rate limits, deployments, schedules and dead letters from a terminal",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			c.errOut = cmd.ErrOrStderr()
 			if c.format != "table" && c.format != "json" {
 				return fmt.Errorf("--output %q is neither table nor json", c.format)
 			}
@@ -52,30 +52,13 @@ func newRoot(in io.Reader, out io.Writer) *cobra.Command {
 		c.runCommand(), c.listCommand(), c.getCommand(), c.logsCommand(), c.stopCommand(),
 		c.openCommand(), c.filesCommand(), c.readCommand(), c.writeCommand(), c.removeCommand(), c.execCommand(), c.errorsCommand(),
 	)
-	root.AddCommand(sandbox, c.sessionCommand(), c.limitCommand(), c.deploymentCommand(), c.schedulesCommand(), c.migrateCommand())
+	root.AddCommand(sandbox, c.sessionCommand(), c.limitCommand(), c.deploymentCommand(), c.schedulesCommand(), c.keyCommand(), c.openAPICommand(), c.dlqCommand(), c.doctorCommand(), c.migrateCommand())
 	return root
 }
 
 // client connects to the server that flags and environment name; flags win.
 func (c *cli) client() (*client.Client, error) {
-	config, err := app.ClientConfigFromEnvironment()
-	if err != nil {
-		return nil, err
-	}
-	if c.addr != "" {
-		config.Addr = c.addr
-	}
-	if c.keyFile != "" {
-		key, err := os.ReadFile(c.keyFile)
-		if err != nil {
-			return nil, fmt.Errorf("--api-key-file: %w", err)
-		}
-		config.APIKey = strings.TrimSpace(string(key))
-	}
-	if !strings.Contains(config.Addr, "://") {
-		config.Addr = "http://" + config.Addr
-	}
-	return client.New(config.Addr, client.Options{APIKey: config.APIKey, RetryFor: retryFor})
+	return app.Connect(c.addr, c.keyFile, client.Options{RetryFor: retryFor})
 }
 
 func (c *cli) sandboxes() (*client.Sandboxes, error) {

@@ -39,7 +39,7 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	var project client.Project
 	if o.runDir != "" {
-		if project, err = readProject(o); err != nil {
+		if project, err = readProject(config, o); err != nil {
 			return err
 		}
 		if !config.LogLevelSet {
@@ -63,11 +63,14 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	return errors.Join(failed, a.Stop(stop))
 }
 
-func readProject(o options) (client.Project, error) {
+func readProject(config app.Config, o options) (client.Project, error) {
 	for _, needed := range app.AllRoles() {
 		if !slices.Contains(o.roles, needed) {
 			return client.Project{}, fmt.Errorf("--run needs all roles; %s is not among those named", needed)
 		}
+	}
+	if config.Auth.File != "" && config.Auth.Key == "" {
+		return client.Project{}, errors.New("--run calls this server itself and needs API_KEY_FILE beside API_KEYS_FILE")
 	}
 	return client.ReadProject(o.runDir, client.RunRequest{})
 }
@@ -82,7 +85,7 @@ func waitFor(ctx context.Context, a *app.App) {
 // preview runs a project in a sandbox like any other caller would, and ends it when this program ends.
 func preview(ctx context.Context, a *app.App, config app.Config, o options, project client.Project, out io.Writer) error {
 	base := "http://" + a.Addr()
-	c, err := client.New(base, client.Options{APIKey: config.APIKey})
+	c, err := client.New(base, client.Options{APIKey: config.Auth.Key})
 	if err != nil {
 		return err
 	}

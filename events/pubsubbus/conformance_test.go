@@ -2,6 +2,7 @@ package pubsubbus_test
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -9,7 +10,10 @@ import (
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/events/eventstest"
 	"vibesdk-gcp/events/pubsubbus"
+	"vibesdk-gcp/events/sqlletter"
+	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/internal/testenv"
+	"vibesdk-gcp/schemas"
 )
 
 // gaps are the cases that cannot be shown on the official emulator (0.8.20), or that the driver does not promise.
@@ -57,4 +61,31 @@ func openEmulator(t testing.TB, o pubsubbus.Options, subs ...events.Subscription
 		t.Fatalf("EnsureResources: %v", err)
 	}
 	return d
+}
+
+// TestLettersEmulator: dead letters of this bus are filed, edited and replayed as those of any other.
+func TestLettersEmulator(t *testing.T) {
+	t.Parallel()
+	testenv.PubSub(t)
+	eventstest.RunLetters(t, onEmulator, func(t testing.TB) eventstest.LetterOpener {
+		address := "sqlite:" + filepath.Join(t.TempDir(), "letters.db")
+		return func(t testing.TB) events.LetterDriver { return sqlletter.New(openLetters(t, address)) }
+	}, eventstest.Features{Patience: time.Minute})
+}
+
+func openLetters(t testing.TB, address string) *sqldb.DB {
+	t.Helper()
+	db, err := sqldb.Open(context.Background(), address, sqldb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := db.Migrate(context.Background(), schemas.SQL()); err != nil {
+		t.Fatal(err)
+	}
+	return db
 }

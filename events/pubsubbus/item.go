@@ -42,8 +42,13 @@ type item struct {
 	changed bool
 }
 
-// newItem decodes a message. mine is false for a copy that is meant for another subscription.
-func newItem(m *pubsub.Message, subscription string) (it *item, mine bool) {
+// newItem decodes a message. mine is false for a copy that is meant for another subscription. A message that Pub/Sub itself gave up
+// becomes a dead letter like those of the bus.
+func (d *Driver) newItem(m *pubsub.Message, subscription string) (it *item, mine bool) {
+	source, dead := d.deadFrom(m)
+	if dead {
+		subscription = source // whose message it was
+	}
 	if consumer, ok := m.Attributes[copyConsumer]; ok && consumer != subscription {
 		return nil, false
 	}
@@ -54,6 +59,10 @@ func newItem(m *pubsub.Message, subscription string) (it *item, mine bool) {
 	maps.DeleteFunc(it.event.Attributes, func(name, _ string) bool { return strings.HasPrefix(name, copyPrefix) })
 	it.event.Data = m.Data
 	it.event.Key = m.OrderingKey
+	if dead { // what it waited for and how often it failed was before
+		it.event = d.givenUp(m, it.event, source)
+		return it, true
+	}
 	it.due = it.event.NotBefore
 	if at, err := time.Parse(time.RFC3339Nano, m.Attributes[copyNotBefore]); err == nil && at.After(it.due) {
 		it.due = at

@@ -60,7 +60,7 @@ func newReceiver(d *Driver, sub events.Subscription, handle events.HandleFunc) *
 
 // take is the client's callback. For a key the client calls it in order. It returns when the message is queued.
 func (r *receiver) take(ctx context.Context, m *pubsub.Message) {
-	it, mine := newItem(m, r.sub.Name)
+	it, mine := r.d.newItem(m, r.sub.Name)
 	if !mine {
 		m.Ack()
 		return

@@ -49,6 +49,9 @@ func New(base string, o Options) (*Client, error) {
 	return &Client{base: u, key: o.APIKey, http: o.HTTP, retryFor: o.RetryFor}, nil
 }
 
+// Address is the server's, as it was given to [New].
+func (c *Client) Address() string { return c.base.String() }
+
 // Sandboxes returns the calls about sandboxes.
 func (c *Client) Sandboxes() *Sandboxes { return &Sandboxes{c: c} }
 
@@ -92,18 +95,47 @@ func (c *Client) do(ctx context.Context, in call) (*http.Response, error) {
 	if in.once || c.retryFor < 0 {
 		return c.try(ctx, in)
 	}
-	wait := backoff.NewExponentialBackOff(
+	wait := &patientBackOff{BackOff: backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(50*time.Millisecond),
 		backoff.WithMaxInterval(2*time.Second),
 		backoff.WithMaxElapsedTime(c.retryFor),
-	)
+	), end: time.Now().Add(c.retryFor)}
 	return backoff.RetryWithData(func() (*http.Response, error) {
 		resp, err := c.try(ctx, in)
+		wait.ask(err)
 		if err != nil && !errors.Is(err, ErrUnreachable) && !errors.Is(err, ErrUnavailable) {
 			err = backoff.Permanent(err)
 		}
 		return resp, err
 	}, backoff.WithContext(wait, ctx))
+}
+
+// patientBackOff waits at least as long as the server said.
+type patientBackOff struct {
+	backoff.BackOff
+
+	end   time.Time
+	asked time.Duration
+}
+
+// ask takes Retry-After from the error of a try.
+func (b *patientBackOff) ask(err error) {
+	b.asked = 0
+	if e, ok := asError(err); ok {
+		b.asked = e.RetryAfter
+	}
+}
+
+// NextBackOff implements backoff.BackOff. It gives up when the server asks to wait past the end.
+func (b *patientBackOff) NextBackOff() time.Duration {
+	next := b.BackOff.NextBackOff()
+	if next == backoff.Stop || b.asked <= next {
+		return next
+	}
+	if time.Now().Add(b.asked).After(b.end) {
+		return backoff.Stop
+	}
+	return b.asked
 }
 
 func (c *Client) try(ctx context.Context, in call) (*http.Response, error) {
@@ -135,18 +167,26 @@ func (c *Client) try(ctx context.Context, in call) (*http.Response, error) {
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.send(ctx, req)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.base, unwrapURL(err))
+		return nil, err
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		defer resp.Body.Close()
 		return nil, errorOf(resp)
 	}
 	return resp, nil
+}
+
+func (c *Client) send(ctx context.Context, req *http.Request) (*http.Response, error) {
+	resp, err := c.http.Do(req)
+	if err == nil {
+		return resp, nil
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.base, unwrapURL(err))
 }
 
 // json sends a call and reads its answer into out; nil reads nothing.

@@ -14,8 +14,10 @@ import (
 var (
 	ErrInvalid      = errors.New("the request is not valid")
 	ErrUnauthorized = errors.New("the API key is missing or wrong")
-	ErrNotFound     = errors.New("not found")
-	ErrConflict     = errors.New("what is there is in no state for this")
+	// ErrForbidden: the key is valid and lacks the scope that the detail names.
+	ErrForbidden = errors.New("the API key does not allow this")
+	ErrNotFound  = errors.New("not found")
+	ErrConflict  = errors.New("what is there is in no state for this")
 	// ErrVersion: the session is at another version than the write expected; see [Error.Version].
 	ErrVersion = errors.New("the session is at another version")
 	// ErrRejected: the write is well formed but cannot be applied to what is there.
@@ -31,11 +33,13 @@ var (
 var kinds = map[int]error{
 	http.StatusBadRequest:            ErrInvalid,
 	http.StatusUnauthorized:          ErrUnauthorized,
+	http.StatusForbidden:             ErrForbidden,
 	http.StatusNotFound:              ErrNotFound,
 	http.StatusConflict:              ErrConflict,
 	http.StatusPreconditionFailed:    ErrVersion,
 	http.StatusUnprocessableEntity:   ErrRejected,
 	http.StatusRequestEntityTooLarge: ErrTooLarge,
+	http.StatusRequestTimeout:        ErrUnavailable,
 	http.StatusTooManyRequests:       ErrLimited,
 	http.StatusBadGateway:            ErrUnavailable,
 	http.StatusServiceUnavailable:    ErrUnavailable,

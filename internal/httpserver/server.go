@@ -71,7 +71,7 @@ func New(ln net.Listener, h http.Handler, log *slog.Logger) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Server{
 		http: &http.Server{
-			Handler:           h,
+			Handler:           afresh(h),
 			ReadHeaderTimeout: ReadHeaderTimeout,
 			IdleTimeout:       IdleTimeout,
 			MaxHeaderBytes:    MaxHeaderBytes,
@@ -81,6 +81,14 @@ func New(ln net.Listener, h http.Handler, log *slog.Logger) *Server {
 		ln:     ln,
 		cancel: cancel,
 	}
+}
+
+// afresh clears the deadline that the answer before on the same connection was written with: another handler may have set it.
+func afresh(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // connections have deadlines
+		h.ServeHTTP(w, r)
+	})
 }
 
 // Addr is the address that the server listens on, host:port.

@@ -66,6 +66,15 @@ func (d Dialect) In(column, placeholder, typ string) string {
 	return column + " IN (SELECT value FROM json_each(" + placeholder + "))"
 }
 
+// Contains is the condition that a column contains the text given as an argument, without regard to the case of letters: on
+// SQLite of those of ASCII.
+func (d Dialect) Contains(column, placeholder string) string {
+	if d == Postgres {
+		return "strpos(lower(" + column + "), lower(" + placeholder + ")) > 0"
+	}
+	return "instr(lower(" + column + "), lower(" + placeholder + ")) > 0"
+}
+
 // Values turns a list into the argument of [Dialect.In]. Texts must be valid UTF-8.
 func Values[T int64 | string](d Dialect, list []T) (any, error) {
 	if d == Postgres {

@@ -11,6 +11,7 @@
 // workerd comes from npm, in the versions of the bridge's lock file: the first test of a machine installs 300 MB into the user's cache
 // folder, and later ones need no network. [NodeProject] does the same with the packages that scripts of a test need. Each call starts one of its own, in a fraction of a second.
 //
+// [Chromium] finds a browser that is installed; TEST_CHROMIUM names another.
 // [Caddy], which benchmarks are held against, is built from the Go module proxy into the user's cache folder.
 //
 // # Isolation

@@ -6,7 +6,8 @@ import (
 )
 
 // RuntimeDriver builds and serves sandboxes. [Runtime] holds one and adds validation and metrics. No method
-// waits for a build or a start: each triggers or looks. All methods are safe for concurrent use.
+// waits for a build or a start: each triggers or looks. All methods are safe for concurrent use; a driver whose sandboxes do not end
+// with its process keeps every promise also among several processes.
 type RuntimeDriver interface {
 	// Build triggers the build of the task's generation. Calling it again for the same Ref, concurrently or
 	// after a crash, must never run a second build; it returns nil when one runs, has ended or was interrupted.
@@ -19,10 +20,12 @@ type RuntimeDriver interface {
 	Inspect(ctx context.Context, ref Ref) (Status, error)
 	// Delete removes everything of the id with a fence ≤ ref.Fence: processes with all their descendants,
 	// services, files, logs, snapshots. It returns nil only when they are gone; absent is nil. A newer generation is left alone.
+	// ErrUnavailable when something takes longer to go: calling it again goes on.
 	Delete(ctx context.Context, ref Ref) error
 	// List returns every generation of which anything exists, also ones it does not remember starting.
 	List(ctx context.Context) ([]Ref, error)
-	// Logs returns what the phase printed, from byte offset on, up to now. Nothing yet is an empty reader; an unknown Ref is ErrNotFound.
+	// Logs returns what the phase printed, from byte offset on, up to now; of a build that has ended, all of it. Nothing yet is an empty
+	// reader; an unknown Ref is ErrNotFound.
 	Logs(ctx context.Context, ref Ref, phase Phase, offset int64) (io.ReadCloser, error)
 	// Await returns when Inspect would differ from seen, or when ctx ends, whichever is first. It may return
 	// early and must return promptly after a change. The end of ctx is nil.

@@ -42,6 +42,8 @@ const (
 	CleanupTick_ORPHANED_CHUNKS CleanupTick_Kind = 5
 	// Rate-limit counts that no window reaches any more.
 	CleanupTick_RATE_LIMIT_BUCKETS CleanupTick_Kind = 6
+	// Dead letters that wait for a person: tell of them. Those that were replayed long ago: forget them.
+	CleanupTick_DEAD_LETTERS CleanupTick_Kind = 7
 	// Uploads and payloads that nothing uses any more.
 	CleanupTick_EXPIRED_FILES CleanupTick_Kind = 8
 )
@@ -56,6 +58,7 @@ var (
 		4: "DUE_JOBS",
 		5: "ORPHANED_CHUNKS",
 		6: "RATE_LIMIT_BUCKETS",
+		7: "DEAD_LETTERS",
 		8: "EXPIRED_FILES",
 	}
 	CleanupTick_Kind_value = map[string]int32{
@@ -66,6 +69,7 @@ var (
 		"DUE_JOBS":           4,
 		"ORPHANED_CHUNKS":    5,
 		"RATE_LIMIT_BUCKETS": 6,
+		"DEAD_LETTERS":       7,
 		"EXPIRED_FILES":      8,
 	}
 )
@@ -165,11 +169,11 @@ var File_cleanup_tick_proto protoreflect.FileDescriptor
 const file_cleanup_tick_proto_rawDesc = "" +
 	"\n" +
 	"\x12cleanup_tick.proto\x12\n" +
-	"vibesdk.v1\"\xaf\x02\n" +
+	"vibesdk.v1\"\xc1\x02\n" +
 	"\vCleanupTick\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.vibesdk.v1.CleanupTick.KindR\x04kind\x12\x17\n" +
 	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12,\n" +
-	"\x12older_than_seconds\x18\x03 \x01(\x03R\x10olderThanSeconds\"\xa6\x01\n" +
+	"\x12older_than_seconds\x18\x03 \x01(\x03R\x10olderThanSeconds\"\xb8\x01\n" +
 	"\x04Kind\x12\x0f\n" +
 	"\vUNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTALE_SANDBOXES\x10\x01\x12\x16\n" +
@@ -177,7 +181,8 @@ const file_cleanup_tick_proto_rawDesc = "" +
 	"\x0eSTALE_SESSIONS\x10\x03\x12\f\n" +
 	"\bDUE_JOBS\x10\x04\x12\x13\n" +
 	"\x0fORPHANED_CHUNKS\x10\x05\x12\x16\n" +
-	"\x12RATE_LIMIT_BUCKETS\x10\x06\x12\x11\n" +
+	"\x12RATE_LIMIT_BUCKETS\x10\x06\x12\x10\n" +
+	"\fDEAD_LETTERS\x10\a\x12\x11\n" +
 	"\rEXPIRED_FILES\x10\bB\x1dZ\x1bvibesdk-gcp/schemas/gen;genb\x06proto3"
 
 var (

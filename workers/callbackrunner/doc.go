@@ -14,9 +14,11 @@
 //
 //	POST <host>/callbacks/<session>/<callback>
 //	Idempotency-Key: the same for each delivery of one run
+//	Agent-Timeout-Ms: how long the answer is waited for
 //	{"sessionId": …, "callback": …, "payload": …, "job": {…}, "run": 3, "attempt": 1, "late": 0.012, "missed": 0}
 //
-// See [Call] for the fields. Session and callback are percent-encoded. Redirects are not followed.
+// See [Call] for the fields. Session and callback are percent-encoded. Redirects are not followed. docs/agent-host.md has the other
+// calls that an agent host gets, which come from the gateway.
 //
 // # What an answer means
 //

@@ -190,6 +190,9 @@ func TestTheTraceGoesOn(t *testing.T) {
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	m.Attributes = map[string]string{"traceparent": parent}
 	w.handle(t, m)
+	if got := w.host.calls()[0].Header.Get("Agent-Timeout-Ms"); got != "60000" {
+		t.Errorf("the host is told a timeout of %s ms", got)
+	}
 	if got := w.host.calls()[0].Header.Get("Traceparent"); got != parent {
 		t.Errorf("traceparent %q", got)
 	}

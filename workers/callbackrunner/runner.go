@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/internal/hostclient"
 	"vibesdk-gcp/platform/session"
 	"vibesdk-gcp/schemas"
 	"vibesdk-gcp/schemas/gen"
@@ -85,10 +86,11 @@ func New(o Options) (*Runner, error) {
 	}
 	r := &Runner{o: o, metrics: newMetrics(o.MeterProvider, o.Logger)}
 	if o.Host != "" {
-		var err error
-		if r.host, err = newHost(o.Host, o.Key, events.CallbackRunner.WithDefaults().Concurrency); err != nil {
-			return nil, err
+		client, err := hostclient.New(o.Host, o.Key, events.CallbackRunner.WithDefaults().Concurrency)
+		if err != nil {
+			return nil, fmt.Errorf("agent host: %w", err)
 		}
+		r.host = &host{Client: client, timeout: o.Timeout}
 	}
 	return r, nil
 }
@@ -99,7 +101,7 @@ func (r *Runner) claimFor() time.Duration { return r.o.Timeout + max(r.o.Timeout
 // Close closes idle connections to the host. Call it after the last Handle returned.
 func (r *Runner) Close() error {
 	if r.host != nil {
-		r.host.client.CloseIdleConnections()
+		r.host.Close()
 	}
 	return nil
 }

@@ -13,6 +13,8 @@
 //	DUE_JOBS            sessions with runs that are due, now or before the next tick → published, for their time
 //	ORPHANED_CHUNKS     what writers of sessions left behind when they died half way → removed
 //	RATE_LIMIT_BUCKETS  counts that no window reaches any more → removed
+//	DEAD_LETTERS        dead letters that wait too long or are too many → an error in the log, gauges;
+//	                    those replayed long ago → removed
 //	EXPIRED_FILES       uploads and payloads that nothing uses any more → removed
 //
 // Because a STOP is published ahead with its due time, sandboxes end on the second although ticks come by the minute.

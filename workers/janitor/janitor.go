@@ -27,6 +27,12 @@ type Options struct {
 	// SweepLimits removes rate-limit counts that nothing asks for any more, a bounded number of them, and returns how many. It
 	// is called until it returns 0.
 	SweepLimits func(ctx context.Context, now time.Time) (int, error)
+	// Letters are the dead letters. [events.LetterBox] is one.
+	Letters Letters
+	// LetterAge and LetterCount raise the alarm: an open dead letter that is older, more of a subscription than that many. Default
+	// to an hour and 100.
+	LetterAge   time.Duration
+	LetterCount int
 	// SweepFiles removes uploads and payloads that are older, or counts them in a dry run, and returns how many. It keeps each
 	// kind of file at least as long as that kind needs.
 	SweepFiles func(ctx context.Context, now time.Time, olderThan time.Duration, dry bool) (int, error)
@@ -60,6 +66,12 @@ type Janitor struct {
 func New(o Options) *Janitor {
 	if o.Lookahead == 0 {
 		o.Lookahead = time.Minute
+	}
+	if o.LetterAge == 0 {
+		o.LetterAge = time.Hour
+	}
+	if o.LetterCount == 0 {
+		o.LetterCount = 100
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -108,6 +120,8 @@ func (j *Janitor) sweepOf(tick *gen.CleanupTick) (sweep func(ctx context.Context
 		return func(ctx context.Context, dry bool) error { return j.sweepChunks(ctx, olderThan, dry) }, j.o.Sessions != nil, true
 	case gen.CleanupTick_RATE_LIMIT_BUCKETS:
 		return j.sweepLimits, j.o.SweepLimits != nil, true
+	case gen.CleanupTick_DEAD_LETTERS:
+		return j.sweepLetters, j.o.Letters != nil, true
 	case gen.CleanupTick_EXPIRED_FILES:
 		return func(ctx context.Context, dry bool) error { return j.sweepFiles(ctx, olderThan, dry) }, j.o.SweepFiles != nil, true
 	default:

@@ -320,7 +320,7 @@ func TestPartsThatAreNotSetUp(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	j := janitor.New(janitor.Options{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
-	kinds := []string{stale, orphans, "STALE_SESSIONS", "DUE_JOBS", "ORPHANED_CHUNKS", "RATE_LIMIT_BUCKETS", "EXPIRED_FILES"}
+	kinds := []string{stale, orphans, "STALE_SESSIONS", "DUE_JOBS", "ORPHANED_CHUNKS", "RATE_LIMIT_BUCKETS", "DEAD_LETTERS", "EXPIRED_FILES"}
 	for _, kind := range kinds {
 		if err := j.Handle(t.Context(), tick(kind, false)); err != nil || !strings.Contains(log.String(), "kind="+kind) {
 			t.Errorf("%s: %v; log: %s", kind, err, log.String())

@@ -36,7 +36,7 @@ func (r *Runner) drive(ctx context.Context, rec sandbox.Record) (until time.Time
 			touched = sandbox.Ref{}
 		}
 		var st sandbox.Status
-		if watched(rec) {
+		if _, over := ending(rec, r.o.Now()); watched(rec) && !over {
 			if st, err = r.o.Runtime.Inspect(ctx, rec.Ref()); err != nil {
 				return time.Time{}, fmt.Errorf("inspect %s: %w", rec.Ref(), err)
 			}

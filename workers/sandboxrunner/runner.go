@@ -49,6 +49,8 @@ const (
 	buildGrace = 10 * time.Second
 	// stopTimeout is when a removal counts as stuck.
 	stopTimeout = 2 * time.Minute
+	// unavailablePause is how long a message waits for a runtime that takes no work.
+	unavailablePause = 2 * time.Second
 	// unknownFor is how old a request to stop an unknown sandbox must be to be believed. The topic is not
 	// ordered: the request to run it may be just behind.
 	unknownFor = 5 * time.Second
@@ -93,8 +95,17 @@ func New(o Options) *Runner {
 
 // Handle is the [events.Handler] of the sandboxrunner subscription. It is idempotent: a request handled again, or
 // twenty times at once, moves on the same sandbox. A permanent error is a request that is not valid, or a
-// request id that was used for another request.
+// request id that was used for another request. While the runtime takes no work, because a quota is used up or it is still removing
+// something, the message comes again without counting as failed: the deadlines of the record end that.
 func (r *Runner) Handle(ctx context.Context, m events.Message) error {
+	err := r.handle(ctx, m)
+	if errors.Is(err, sandbox.ErrUnavailable) && !events.IsPermanent(err) {
+		return events.RetryAfter(unavailablePause, err.Error())
+	}
+	return err
+}
+
+func (r *Runner) handle(ctx context.Context, m events.Message) error {
 	req, err := schemas.DecodeSandboxRequest(m.Data)
 	if err != nil {
 		return r.refuse(ctx, m, err)

@@ -179,8 +179,14 @@ type child struct {
 
 func startChild(t *testing.T, address string) *child {
 	t.Helper()
+	return startProcess(t, childAddress+"="+address)
+}
+
+// startProcess starts this test binary with one more variable and waits for a byte of its output.
+func startProcess(t *testing.T, variable string) *child {
+	t.Helper()
 	c := &child{cmd: exec.Command(os.Args[0])}
-	c.cmd.Env = append(os.Environ(), childAddress+"="+address)
+	c.cmd.Env = append(os.Environ(), variable)
 	c.cmd.Stderr = &c.err
 	var err error
 	if c.stdin, err = c.cmd.StdinPipe(); err != nil {

@@ -62,6 +62,7 @@ func Start(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *Ap
 		if a.doors, err = openDoors(c, a.provider, roles, ln.Addr()); err != nil {
 			return nil, err
 		}
+		ln = httpserver.Limit(ln, c.MaxConnections)
 		if a.doors.router != nil {
 			ln = a.doors.router.Lane(ln)
 		}
@@ -76,9 +77,9 @@ func Start(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *Ap
 // listen opens the door's socket before anything else is touched: that another vibed runs is the commonest reason not
 // to start.
 func listen(ctx context.Context, c Config, roles []Role) (net.Listener, error) {
-	if slices.Contains(roles, RoleGateway) && c.APIKey == "" {
+	if slices.Contains(roles, RoleGateway) && !c.Auth.Enabled() {
 		if err := httpserver.CheckLoopback(c.Listen); err != nil {
-			return nil, fmt.Errorf("LISTEN: %w: set API_KEY_FILE to the file with the key that callers must send, or listen on 127.0.0.1", err)
+			return nil, fmt.Errorf("LISTEN: %w: set API_KEY_FILE to the file with the key that callers must send, or API_KEYS_FILE to the file of callers, or listen on 127.0.0.1", err)
 		}
 	}
 	ln, err := httpserver.Listen(ctx, c.Listen)

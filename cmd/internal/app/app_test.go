@@ -288,9 +288,9 @@ func TestStartSaysWhyItCannot(t *testing.T) {
 func TestKeyIsAskedFor(t *testing.T) {
 	t.Parallel()
 	c := config(t)
-	c.APIKey = "a key of good length"
+	c.Auth.Key = "a key of good length"
 	w := start(t, c)
-	for key, want := range map[string]error{c.APIKey: nil, "": client.ErrUnauthorized, "wrong": client.ErrUnauthorized} {
+	for key, want := range map[string]error{c.Auth.Key: nil, "": client.ErrUnauthorized, "wrong": client.ErrUnauthorized} {
 		caller, err := client.New("http://"+w.Addr(), client.Options{APIKey: key})
 		if err != nil {
 			t.Fatal(err)
@@ -322,7 +322,7 @@ func TestRolesAlone(t *testing.T) {
 
 func TestParseRoles(t *testing.T) {
 	t.Parallel()
-	if roles, err := app.ParseRoles(nil); err != nil || len(roles) != 7 {
+	if roles, err := app.ParseRoles(nil); err != nil || len(roles) != 8 {
 		t.Errorf("no names: %v, %v; want all", roles, err)
 	}
 	if roles, err := app.ParseRoles([]string{"router", "router"}); err != nil || len(roles) != 1 {

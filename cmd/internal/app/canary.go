@@ -24,7 +24,7 @@ const providerHeader = "X-Runtime-Provider"
 type chosen struct {
 	first, second         http.Handler
 	firstName, secondName string
-	// allow reports whether the caller may choose: nil, or a refusal with its status.
+	// allow reports whether the caller may choose: 0, or a refusal with its status.
 	allow func(r *http.Request) (status int, detail string)
 }
 
@@ -34,7 +34,15 @@ func (c chosen) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "":
 		c.first.ServeHTTP(w, r)
 	case c.firstName, c.secondName:
-		if status, detail := c.allow(r); status != 0 {
+		switch status, detail := c.allow(r); status {
+		case 0:
+		case http.StatusUnauthorized:
+			// The gateway says so, and counts who guesses; of a path that is not there, since some have callers of their own.
+			nowhere := r.Clone(r.Context())
+			nowhere.URL.Path, nowhere.URL.RawPath, nowhere.URL.RawQuery = "/", "", ""
+			c.first.ServeHTTP(w, nowhere)
+			return
+		default:
 			refuse(w, status, "provider", detail)
 			return
 		}

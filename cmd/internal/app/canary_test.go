@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"vibesdk-gcp/cmd/internal/app"
+	"vibesdk-gcp/gateway/auth"
 	"vibesdk-gcp/gateway/client"
 )
 
@@ -53,7 +54,7 @@ func withSecond(t testing.TB, more map[string]string) (c app.Config, database st
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.APIKey, c.Canary, c.Limit.Timeout = second.APIKey, second.Canary, patient
+	c.Auth, c.Canary, c.Limit.Timeout = second.Auth, second.Canary, patient
 	c.Canary.Second.Limit.Timeout = patient
 	return c, database
 }
@@ -70,7 +71,7 @@ func (n named) RoundTrip(r *http.Request) (*http.Response, error) {
 // at is a client whose calls name a provider.
 func (w *world) at(t testing.TB, provider string) *client.Client {
 	t.Helper()
-	c, err := client.New("http://"+w.Addr(), client.Options{APIKey: w.config.APIKey, HTTP: &http.Client{Transport: named{provider}}, RetryFor: -1})
+	c, err := client.New("http://"+w.Addr(), client.Options{APIKey: w.config.Auth.Key, HTTP: &http.Client{Transport: named{provider}}, RetryFor: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,6 +174,16 @@ func TestWhoMayNameAProvider(t *testing.T) {
 	if status, body := ask(w, "gcp", "a key that is wrong", limits, ""); status != http.StatusUnauthorized {
 		t.Errorf("with a wrong key: %d %s", status, body)
 	}
+	for key, want := range map[string]int{scoped(t, &c, "limits:read"): http.StatusForbidden, scoped(t, &c, "limits:read", "providers:choose"): http.StatusOK} {
+		c.DataDir = t.TempDir()
+		limited := start(t, c)
+		if status, body := ask(limited, "", key, limits, ""); status != http.StatusOK {
+			t.Errorf("without the header: %d %s", status, body)
+		}
+		if status, body := ask(limited, "gcp", key, limits, ""); status != want {
+			t.Errorf("want %d: %d %s", want, status, body)
+		}
+	}
 	if status, body := ask(w, "azure", canaryKey, limits, ""); status != http.StatusBadRequest || !strings.Contains(body, "local or gcp") {
 		t.Errorf("a provider that is not there: %d %s", status, body)
 	}
@@ -191,7 +202,7 @@ func TestWhoMayNameAProvider(t *testing.T) {
 		return string(data)
 	}
 	const publish = "/v1/projects/p/topics/state-mutations:publish"
-	if status, body := ask(w, "gcp", canaryKey, publish, message("ours", nil)); status != http.StatusBadRequest || !strings.Contains(body, "FAILED_PRECONDITION") {
+	if status, body := ask(w, "gcp", canaryKey, publish, message("ours", nil)); status != http.StatusConflict || !strings.Contains(body, "FAILED_PRECONDITION") {
 		t.Errorf("a message for the second about a session of the first: %d %s", status, body)
 	}
 	if status, body := ask(w, "gcp", canaryKey, publish, message("theirs", nil)); status != http.StatusOK {
@@ -202,7 +213,7 @@ func TestWhoMayNameAProvider(t *testing.T) {
 	}
 
 	open := c
-	open.APIKey, open.DataDir = "", t.TempDir()
+	open.Auth, open.DataDir = app.AuthConfig{}, t.TempDir()
 	path, _ := secondEnv(t, nil)
 	second, err := app.ReadConfigFile(path)
 	if err != nil {
@@ -326,4 +337,26 @@ func TestSecondProvidersThatAreRefused(t *testing.T) {
 			t.Errorf("%v: %v, want %q", env, err, want)
 		}
 	}
+}
+
+// scoped adds a caller with a key of its own to those of a configuration, and returns the key.
+func scoped(t testing.TB, c *app.Config, scopes ...string) string {
+	t.Helper()
+	key := auth.NewKey()
+	entry := auth.Entry{Name: "canary-" + auth.Digest(key)[:8], SHA256: auth.Digest(key)}
+	for _, scope := range scopes {
+		entry.Scopes = append(entry.Scopes, scope)
+	}
+	if c.Auth.File == "" {
+		c.Auth.File = filepath.Join(t.TempDir(), "callers.yaml")
+	}
+	file, err := os.OpenFile(c.Auth.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.WriteString(entry.Line()); err != nil {
+		t.Fatal(err)
+	}
+	return key
 }

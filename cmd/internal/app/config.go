@@ -15,7 +15,7 @@ import (
 // program of the same meaning wins over it.
 type Config struct {
 	// Listen is where the gateway and the router answer, host:port. LISTEN. Defaults to 127.0.0.1:8787. An
-	// address that other machines can reach needs APIKey.
+	// address that other machines can reach needs callers in Auth.
 	Listen string
 	// DataDir holds the database, the sandboxes, uploads and caches. DATA_DIR. Defaults to data.
 	DataDir string
@@ -41,9 +41,10 @@ type Config struct {
 	PreviewDomain string
 	// AppDomain is below which deployed apps have their hosts. APP_DOMAIN. Defaults to localhost.
 	AppDomain string
-	// APIKey is what callers of the gateway must send. Read from the file that API_KEY_FILE names. Defaults to none,
-	// and then only this machine may call.
-	APIKey string
+	// Auth is about who may call the gateway. See config_auth.go.
+	Auth AuthConfig
+	// MaxConnections is how many connections are served at once; more wait. MAX_CONNECTIONS. Defaults to 30000.
+	MaxConnections int
 	// SchedulesFile is what the ticker fires. SCHEDULES_FILE. Defaults to the file built in.
 	SchedulesFile string
 
@@ -66,12 +67,17 @@ type Config struct {
 	// Limit is about rate limits. See config_limit.go.
 	Limit LimitConfig
 
+	// DeadLetter is about messages that were given up. See config_deadletter.go.
+	DeadLetter DeadLetterConfig
+
 	// Router is about the hosts of previews and apps. See config_router.go.
 	Router RouterConfig
 	// Runner is about the routes that VibeSDK calls as its remote sandbox service. See config_runner.go.
 	Runner RunnerConfig
 	// Agent is about the clients of agents. See config_agent.go.
 	Agent AgentConfig
+	// VibeSDK is about VibeSDK's own clients. See config_vibesdk.go.
+	VibeSDK VibeSDKConfig
 
 	// Canary is about a second provider. See config_canary.go.
 	Canary CanaryConfig
@@ -126,7 +132,8 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		PubSubPrefix:   r.text("PUBSUB_PREFIX", ""),
 		PreviewDomain:  strings.ToLower(r.text("PREVIEW_DOMAIN", "preview.localhost")),
 		AppDomain:      strings.ToLower(r.text("APP_DOMAIN", "localhost")),
-		APIKey:         r.secretFile("API_KEY_FILE"),
+		Auth:           r.auth(),
+		MaxConnections: r.number("MAX_CONNECTIONS", 30_000, 1, 10_000_000),
 		SchedulesFile:  r.text("SCHEDULES_FILE", ""),
 		Sandboxd:       r.text("SANDBOXD", ""),
 		SandboxTTL:     r.duration("SANDBOX_TTL", 30*time.Minute, 5*time.Second, 24*time.Hour),
@@ -140,6 +147,8 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		Runner:         r.runner(),
 		Limit:          r.limits(b.limit),
 		Agent:          r.agent(),
+		VibeSDK:        r.vibeSDK(),
+		DeadLetter:     r.deadLetters(),
 		Telemetry:      r.telemetry(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
 		LogLevel:       parsed(&r, "LOG_LEVEL", "info", obs.ParseLevel),
@@ -173,6 +182,7 @@ func (r *reader) check(c Config) {
 		r.fault("SANDBOX_TTL", "%s is longer than SANDBOX_MAX_TTL, %s", c.SandboxTTL, c.SandboxMaxTTL)
 	}
 	r.checkSession(c)
+	r.checkAgent(c)
 	r.checkLimits(c)
 	r.checkCanary(c)
 }

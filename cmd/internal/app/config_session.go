@@ -27,8 +27,8 @@ type SessionConfig struct {
 	BridgeURL string
 	// BridgeKey is sent to the bridge. Read from the file that BRIDGE_KEY_FILE names. Required with Backend cloudflare.
 	BridgeKey string
-	// AgentHostURL is called when a job is due: POST <url>/callbacks/<session>/<callback>. AGENT_HOST_URL. Defaults to
-	// none, and then due jobs wait.
+	// AgentHostURL is called when a job is due, and by the gateway for what agents do on their own: see docs/agent-host.md.
+	// AGENT_HOST_URL. Defaults to none, and then due jobs wait.
 	AgentHostURL string
 	// AgentHostKey is sent with each such call. Read from the file that AGENT_HOST_KEY_FILE names. Defaults to none.
 	AgentHostKey string

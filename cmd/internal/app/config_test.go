@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vibesdk-gcp/cmd/internal/app"
+	"vibesdk-gcp/gateway/auth"
 	"vibesdk-gcp/platform/ratelimit"
 )
 
@@ -27,15 +28,19 @@ func TestConfigDefaults(t *testing.T) {
 	want := app.Config{
 		Listen: "127.0.0.1:8787", DataDir: "data", Provider: "local", Bus: "sql",
 		PreviewDomain: "preview.localhost", AppDomain: "localhost", SandboxEnv: map[string]string{},
+		Auth: app.AuthConfig{OIDCIssuer: auth.GoogleIssuer, OIDCKeysURL: auth.GoogleKeys}, MaxConnections: 30_000,
 		SandboxTTL: 30 * time.Minute, SandboxIdle: 10 * time.Minute, SandboxMaxTTL: 24 * time.Hour,
 		BuildTimeout: 10 * time.Minute, StartTimeout: 2 * time.Minute, Builds: 2, DrainTimeout: 8 * time.Second, LogFormat: "auto",
-		Session:   app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)", CallbackTimeout: time.Minute},
-		Router:    app.RouterConfig{Scheme: "auto", MaxBody: 100, MaxPerApp: 1000},
-		Runner:    app.RunnerConfig{Wait: 55 * time.Second},
-		Limit:     app.LimitConfig{Backend: "sql", Binding: "RATE_LIMITS", Timeout: 250 * time.Millisecond, Limits: ratelimit.PresetH()},
-		Agent:     app.AgentConfig{MaxSockets: 20_000, MaxSessionSockets: 1_000},
-		Canary:    app.CanaryConfig{ParityRatio: 1},
-		Telemetry: app.TelemetryConfig{SampleRatio: 1, StallExit: 10 * time.Minute},
+		Session: app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)", CallbackTimeout: time.Minute},
+		Runner:  app.RunnerConfig{Wait: 55 * time.Second},
+		Limit:   app.LimitConfig{Backend: "sql", Binding: "RATE_LIMITS", Timeout: 250 * time.Millisecond, Limits: ratelimit.PresetH()},
+		Agent: app.AgentConfig{
+			MaxSockets: 20_000, MaxSessionSockets: 1_000, HostTimeout: time.Minute, HostStreamTimeout: 15 * time.Minute, HostCalls: 64,
+		},
+		Telemetry:  app.TelemetryConfig{SampleRatio: 1, StallExit: 10 * time.Minute},
+		DeadLetter: app.DeadLetterConfig{AlarmAge: time.Hour, AlarmCount: 100},
+		Router:     app.RouterConfig{Scheme: "auto", MaxBody: 100, MaxPerApp: 1000},
+		Canary:     app.CanaryConfig{ParityRatio: 1},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -104,7 +109,13 @@ func TestSessionBackendsNeedTheirSettings(t *testing.T) {
 		"main agent":        {map[string]string{"AGENT_MAIN": "a_b"}, []string{"AGENT_MAIN"}},
 		"origin":            {map[string]string{"AGENT_ORIGINS": "https://x.test"}, []string{"AGENT_ORIGINS"}},
 		"agents":            {map[string]string{"AGENT_CLASSES": "a,b-c", "AGENT_MAIN": "a", "AGENT_ORIGINS": "*.x.test y.test", "AGENT_MAX_SOCKETS": "5"}, nil},
-		"host with a path":  {map[string]string{"AGENT_HOST_URL": "http://h:8080/base", "SESSION_TTL": "0s"}, nil},
+		"what needs a host": {map[string]string{"AGENT_HOST_CONNECT": "true", "AGENT_PROXY": "a", "AGENT_HOST_METHODS": "initialize"}, []string{"AGENT_HOST_CONNECT", "AGENT_PROXY", "AGENT_HOST_METHODS"}},
+		"settings of hosts": {map[string]string{"AGENT_PROXY": "A", "AGENT_HOST_CONNECT": "yes", "AGENT_HOST_TIMEOUT": "1", "AGENT_HOST_CALLS": "0"}, []string{"AGENT_PROXY", "AGENT_HOST_CONNECT", "AGENT_HOST_TIMEOUT", "AGENT_HOST_CALLS"}},
+		"a host": {map[string]string{
+			"AGENT_HOST_URL": "http://h", "AGENT_HOST_CONNECT": "true", "AGENT_PROXY": "a, b-c", "AGENT_HOST_STATE": "true",
+			"AGENT_HOST_TIMEOUT": "30s", "AGENT_HOST_STREAM_TIMEOUT": "1h", "AGENT_HOST_HEADERS": "cookie", "AGENT_HOST_CALLS": "1",
+		}, nil},
+		"host with a path": {map[string]string{"AGENT_HOST_URL": "http://h:8080/base", "SESSION_TTL": "0s"}, nil},
 	} {
 		_, err := app.ReadConfig(environment(c.vars))
 		if (err != nil) != (len(c.want) > 0) {

@@ -25,20 +25,27 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 		}
 	}
 	if slices.Contains(roles, RoleGateway) {
+		callers, err := c.Auth.callers(p.log)
+		if err != nil {
+			return nil, err
+		}
 		o := gateway.Options{
 			Publisher: p.bus, Records: p.records, Runtime: p.runtime, Sessions: p.sessions.Reader,
-			Limits: p.limits, LimitCalls: c.Limit.API,
+			Letters: p.letters,
+			Limits:  p.limits, LimitCalls: c.Limit.API,
 			Sources: p.sources, SourcesURL: p.sourcesURL,
 			PreviewURL: previewURL(c.PreviewDomain, addr),
 			Runner: gateway.RunnerOptions{
 				TemplatesURL: c.Runner.TemplatesURL, Wait: c.Runner.Wait, Apps: p.routes, AppURL: appURL(c.AppDomain, addr),
 			},
+			Callers: callers, Origins: c.Auth.Origins,
 			Deployments: p.routes,
-			APIKey:      c.APIKey,
 			Agents: gateway.AgentOptions{
 				Classes: c.Agent.Classes, Main: c.Agent.Main, Origins: c.Agent.Origins,
 				MaxSockets: c.Agent.MaxSockets, MaxSessionSockets: c.Agent.MaxSessionSockets,
+				Host: agentHost(c),
 			},
+			VibeSDK: gateway.VibeSDKOptions{JWTSecret: c.VibeSDK.JWTSecret},
 			Ready:   p.db.R.PingContext,
 			Metrics: p.telemetry.Metrics,
 			Logger:  p.log, MeterProvider: p.telemetry.Meter,
@@ -48,6 +55,15 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 		}
 	}
 	return d, nil
+}
+
+// agentHost is what the gateway leaves to the agent host.
+func agentHost(c Config) gateway.AgentHostOptions {
+	a := c.Agent
+	return gateway.AgentHostOptions{
+		URL: c.Session.AgentHostURL, Key: c.Session.AgentHostKey, Timeout: a.HostTimeout, StreamTimeout: a.HostStreamTimeout,
+		Connect: a.HostConnect, State: a.HostState, Methods: a.HostMethods, Headers: a.HostHeaders, Proxy: a.Proxy, MaxCalls: a.HostCalls,
+	}
 }
 
 // ServeHTTP implements http.Handler.

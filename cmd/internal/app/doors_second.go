@@ -1,9 +1,12 @@
 package app
 
 import (
+	"errors"
 	"net/http"
+	"strings"
 
 	"vibesdk-gcp/gateway"
+	"vibesdk-gcp/gateway/auth"
 )
 
 // openGateways opens the gateway, and one over the second provider's sessions and limits for calls that name it.
@@ -26,16 +29,25 @@ func (d *doors) openGateways(c Config, p *provider, o gateway.Options) (err erro
 		return err
 	}
 	d.calls = traced(p.telemetry, chosen{
-		first: d.gateway, second: d.second, firstName: c.Provider, secondName: p.second.name, allow: mayChoose(c),
+		first: d.gateway, second: d.second, firstName: c.Provider, secondName: p.second.name, allow: mayChoose(o.Callers),
 	})
 	return nil
 }
 
-// mayChoose lets callers choose a provider who are known and may. The gateway behind checks the key itself.
-func mayChoose(c Config) func(*http.Request) (status int, detail string) {
-	return func(*http.Request) (int, string) {
-		if c.APIKey == "" {
-			return http.StatusForbidden, "callers who are not known may not choose a provider: set API_KEY_FILE"
+// mayChoose lets callers choose a provider who are known by a key and have the scope. Tickets and the tokens of other issuers do not count.
+func mayChoose(callers *auth.Callers) func(*http.Request) (status int, detail string) {
+	return func(r *http.Request) (int, string) {
+		if callers == nil {
+			return http.StatusForbidden, "callers who are not known may not choose a provider: set API_KEY_FILE or API_KEYS_FILE"
+		}
+		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		switch caller, err := callers.Identify(r.Context(), token); {
+		case errors.Is(err, auth.ErrUnavailable):
+			return http.StatusServiceUnavailable, "the token cannot be checked now"
+		case err != nil:
+			return http.StatusUnauthorized, ""
+		case !caller.May(auth.ProvidersChoose):
+			return http.StatusForbidden, "the key has no scope " + string(auth.ProvidersChoose)
 		}
 		return 0, ""
 	}

@@ -127,8 +127,8 @@ func TestTerraformSettingsAreAccepted(t *testing.T) {
 			if c.SourcesURL != "gs://my-bucket" || c.PubSubPrefix != "vibesdk-" || c.Session.Backend != vars["SESSION_BACKEND"] && vars["SESSION_BACKEND"] != "" {
 				t.Errorf("%s: %s: %+v", name, role, c)
 			}
-			if role == "gateway" && (c.APIKey == "" || c.Listen != "0.0.0.0:8080") {
-				t.Errorf("%s: the gateway listens on %s with a key of %d bytes", name, c.Listen, len(c.APIKey))
+			if role == "gateway" && (c.Auth.Key == "" || c.Listen != "0.0.0.0:8080") {
+				t.Errorf("%s: the gateway listens on %s with a key of %d bytes", name, c.Listen, len(c.Auth.Key))
 			}
 		}
 	}

@@ -277,7 +277,7 @@ func TestLimitSettings(t *testing.T) {
 func TestTheAPIIsLimited(t *testing.T) {
 	t.Parallel()
 	c := config(t)
-	c.Limit.API, c.Limit.Timeout, c.APIKey = true, patient, "0123456789abcdef"
+	c.Limit.API, c.Limit.Timeout, c.Auth.Key = true, patient, "0123456789abcdef"
 	limit := c.Limit.Limits["apiRateLimit"]
 	limit.Limit = 2
 	c.Limit.Limits["apiRateLimit"] = limit

@@ -100,7 +100,7 @@ func start(t testing.TB, c app.Config, roles ...app.Role) *world {
 	if a.Addr() == "" {
 		return w // no role with a door
 	}
-	if w.client, err = client.New("http://"+a.Addr(), client.Options{APIKey: c.APIKey}); err != nil {
+	if w.client, err = client.New("http://"+a.Addr(), client.Options{APIKey: c.Auth.Key}); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -24,6 +24,7 @@ type provider struct {
 	watchdog   *obs.Watchdog
 	db         *sqldb.DB
 	bus        *events.Bus
+	letters    *events.LetterBox
 	records    *sandbox.Records
 	routes     *deployment.Table
 	sessions   *session.Store     // nil unless a role needs it

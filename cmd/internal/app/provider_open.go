@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/events/sqlletter"
 	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/deployment"
 	"vibesdk-gcp/platform/deployment/sqldeployment"
@@ -94,7 +95,8 @@ func (p *provider) openBus(ctx context.Context, c Config) error {
 		TracerProvider: p.telemetry.Tracer, MeterProvider: p.telemetry.Meter, Watchdog: p.watchdog,
 	})
 	p.onClose("bus", func(context.Context) error { return p.bus.Close() })
-	return nil
+	p.letters, err = events.NewLetterBox(sqlletter.New(p.db), p.bus, events.LetterOptions{Logger: p.log, MeterProvider: p.telemetry.Meter})
+	return err
 }
 
 func (p *provider) openRuntime(ctx context.Context, c Config) error {

@@ -28,11 +28,13 @@ const (
 	// RoleStateWriter applies mutations of agent sessions, and RoleCallbackRunner calls the agent host when their jobs are due.
 	RoleStateWriter    Role = "statewriter"
 	RoleCallbackRunner Role = "callbackrunner"
+	// RoleDeadLetters files the messages that were given up, for people.
+	RoleDeadLetters Role = "deadletters"
 )
 
 // AllRoles lists the roles in the order of starting.
 func AllRoles() []Role {
-	return []Role{RoleStateWriter, RoleCallbackRunner, RoleSandboxRunner, RoleJanitor, RoleRouter, RoleGateway, RoleTicker}
+	return []Role{RoleStateWriter, RoleCallbackRunner, RoleSandboxRunner, RoleJanitor, RoleDeadLetters, RoleRouter, RoleGateway, RoleTicker}
 }
 
 // ParseRoles reads roles by name; none means all.
@@ -89,6 +91,7 @@ func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 			sweeper := janitor.New(janitor.Options{
 				Records: p.records, Runtime: p.runtime, Routes: p.routes, Publisher: p.bus, Logger: p.log,
 				Sessions: p.sessions, Wake: runs.Wake, SweepLimits: p.sweepLimits,
+				Letters: p.letters, LetterAge: c.DeadLetter.AlarmAge, LetterCount: c.DeadLetter.AlarmCount,
 				SweepFiles: p.filesSweep(), Lock: p.db.TryLock,
 			})
 			handle := sweeper.Handle
@@ -120,6 +123,8 @@ func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 				handle = apart(p.second, handle, otherHandle)
 			}
 			parts[role] = func(ctx context.Context) error { return p.bus.Consume(ctx, events.CallbackRunner, handle) }
+		case RoleDeadLetters:
+			parts[role] = func(ctx context.Context) error { return p.bus.Consume(ctx, events.Parked, p.letters.Handle) }
 		case RoleTicker:
 			tick, err := ticker(c, p)
 			if err != nil {

@@ -252,7 +252,10 @@ func TestRunnerMakesInstancesFromTemplates(t *testing.T) {
 	c := config(t)
 	c.Runner.TemplatesURL = "file://" + dir
 	w := start(t, c)
-	_, preview := w.create(t, object{"templateName": "node", "projectName": "v1-demo", "envVars": object{"WORD": "template"}})
+	id, preview := w.create(t, object{"templateName": "node", "projectName": "v1-demo", "envVars": object{"WORD": "template"}})
+	if files, _ := w.read(t, id, "package.json"); !strings.HasPrefix(files["package.json"], `{"name": "v1-demo","private":true`) {
+		t.Errorf("the project calls itself %s", files["package.json"])
+	}
 	if code, _, body := w.get(t, preview, "/"); code != http.StatusOK || body != "old template" {
 		t.Errorf("preview answers %d %q", code, body)
 	}

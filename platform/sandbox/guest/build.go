@@ -27,11 +27,11 @@ func (e *BrokenError) Error() string { return e.Reason }
 
 func broken(format string, args ...any) error { return &BrokenError{fmt.Sprintf(format, args...)} }
 
-// Build fetches the source, runs install and build and takes the snapshot if the task names a bucket. Log
+// Build fetches the source, runs install and build and takes the snapshot if the task has a store. Log
 // lines go to out.
 //
 // The error is nil when the app is built, [ErrClaimed] when another process builds the same task or the
-// build has ended before, a [BrokenError] when the app does not build, and context.Cause(ctx) when ctx ended
+// build has ended before, [ErrDeleted] when the generation was deleted, a [BrokenError] when the app does not build, and context.Cause(ctx) when ctx ended
 // first; the status then stays Running, which is how an interrupted build is told. A build that was
 // interrupted starts over. It returns when all processes it started are gone.
 func Build(ctx context.Context, task sandbox.GuestTask, out io.Writer) error {
@@ -43,20 +43,25 @@ func Build(ctx context.Context, task sandbox.GuestTask, out io.Writer) error {
 	if before := readStatus(task.StatusFile); before.Phase == sandbox.PhaseBuild && (before.Progress == sandbox.Done || before.Progress == sandbox.Broken) {
 		return fmt.Errorf("%w: this build has ended before, it is %s", ErrClaimed, before.Progress)
 	}
-	b := &builder{task: task, status: newStatusFile(task.StatusFile, sandbox.PhaseBuild)}
-	if task.Bucket != "" {
-		copied, err := createLogCopy(task.Dir)
-		if err != nil {
+	if err := claimStore(ctx, task); err != nil {
+		return err
+	}
+	b := &builder{task: task, status: newStatusFile(task.StatusFile, sandbox.PhaseBuild), stopUploads: func() {}}
+	b.status.address = task.Store.Status
+	if task.Store.Log != "" {
+		if b.logCopy, err = newLogCopy(task.Dir, ".build-log", task.Store.Log); err != nil {
 			return err
 		}
-		defer copied.Close()
-		b.logCopy = copied
-		out = io.MultiWriter(out, copied)
+		defer b.logCopy.Close() //nolint:errcheck // it is in the store
+		out = io.MultiWriter(out, b.logCopy)
 	}
 	b.log = newPhaseLog(out, task, buildRing)
 	b.procs = newProcesses(b.status)
-	if err := b.status.update(func(s *sandbox.GuestStatus) { s.Progress = sandbox.Running }); err != nil {
+	if err := b.status.publish(ctx, func(s *sandbox.GuestStatus) { s.Progress = sandbox.Running }); err != nil {
 		return err
+	}
+	if b.logCopy != nil {
+		b.stopUploads = b.logCopy.keepUploading(ctx, b.log)
 	}
 	defer b.procs.reapOrphans()()
 	return b.finish(ctx, b.run(ctx))
@@ -67,7 +72,10 @@ type builder struct {
 	log     *phaseLog
 	status  *statusFile
 	procs   *processes
-	logCopy *os.File
+	logCopy *logCopy
+	digest  string
+	// stopUploads ends the uploads of the log while it grows.
+	stopUploads func()
 }
 
 // run builds until the app is built or broken, or the deadline or the end of ctx.
@@ -112,6 +120,7 @@ func (b *builder) finish(ctx context.Context, err error) error {
 		patience = 0
 	}
 	b.procs.close(patience, b.log)
+	b.stopUploads()
 	if ctx.Err() != nil && err != nil {
 		b.log.system("build interrupted: %v", err)
 		return err
@@ -125,8 +134,12 @@ func (b *builder) finish(ctx context.Context, err error) error {
 	if logErr := b.uploadLog(context.WithoutCancel(ctx)); logErr != nil {
 		b.log.system("the build log could not be uploaded: %s", sentence(logErr))
 	}
-	saved := b.status.update(func(s *sandbox.GuestStatus) {
-		s.Progress = sandbox.Done
+	if _, app := errors.AsType[*BrokenError](err); err != nil && !app && b.task.Store.Status != "" {
+		// No fault of the app: without a last word the build counts as interrupted, and another generation may do better.
+		return err
+	}
+	saved := b.status.publish(context.WithoutCancel(ctx), func(s *sandbox.GuestStatus) {
+		s.Progress, s.SnapshotDigest = sandbox.Done, b.digest
 		if err != nil {
 			s.Progress, s.Reason, s.LogTail = sandbox.Broken, reason, b.log.tail()
 		}
@@ -201,6 +214,25 @@ func (b *builder) checkStatic() error {
 		return broken("static folder %q is a file", dir)
 	}
 	return nil
+}
+
+// snapshot stores the built app, if there is a store.
+func (b *builder) snapshot(ctx context.Context) (err error) {
+	if b.task.Store.Snapshot == "" {
+		return nil
+	}
+	b.log.system("taking the snapshot")
+	if b.digest, err = uploadSnapshot(ctx, b.task.Store.Snapshot, b.path(appFolder)); err != nil {
+		return fmt.Errorf("snapshot could not be stored: %w", err)
+	}
+	return nil
+}
+
+func (b *builder) uploadLog(ctx context.Context) error {
+	if b.logCopy == nil {
+		return nil
+	}
+	return b.logCopy.upload(ctx)
 }
 
 func (b *builder) path(folder string) string { return filepath.Join(b.task.Dir, folder) }

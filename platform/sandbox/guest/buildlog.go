@@ -4,47 +4,91 @@ package guest
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-
-	"gocloud.dev/blob"
+	"sync"
+	"time"
 )
 
-// logCopyName is our own copy of the build's log, kept for the upload: stdout belongs to the supervisor and
-// cannot be read back.
-const logCopyName = ".build-log"
+const (
+	// logUploadEvery is the least time between two uploads of a log that grows: Cloud Storage takes one write of an object a
+	// second.
+	logUploadEvery = 1500 * time.Millisecond
+	// logUploadRate is how many bytes a second uploads take at most on average. Each is of the whole log, so that a
+	// reader needs one object and any offset of it.
+	logUploadRate = 2 << 20
+)
 
-func createLogCopy(dir string) (*os.File, error) {
-	return os.OpenFile(filepath.Join(dir, logCopyName), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+// logCopy is our own copy of what a phase printed, for the store: stdout belongs to the supervisor and cannot be
+// read back.
+type logCopy struct {
+	address string
+	file    *os.File
+	every   time.Duration
+
+	mu   sync.Mutex
+	size int64
 }
 
-func contentTypeOptions(contentType string) *blob.WriterOptions {
-	return &blob.WriterOptions{ContentType: contentType}
+func newLogCopy(dir, name, address string) (*logCopy, error) {
+	file, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	return &logCopy{address: address, file: file, every: logUploadEvery}, err
 }
 
-// snapshot stores the built app, if a bucket is named.
-func (b *builder) snapshot(ctx context.Context) error {
-	if b.task.Bucket == "" {
-		return nil
-	}
-	b.log.system("taking the snapshot")
-	if err := uploadSnapshot(ctx, b.task.Bucket, b.task.Ref, b.path(appFolder)); err != nil {
-		return fmt.Errorf("snapshot could not be stored: %w", err)
-	}
-	return nil
+// Write appends to the copy.
+func (c *logCopy) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, err := c.file.WriteAt(p, c.size)
+	c.size += int64(n)
+	return n, err
 }
 
-func (b *builder) uploadLog(ctx context.Context) error {
-	if b.logCopy == nil {
-		return nil
-	}
-	if _, err := b.logCopy.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	return upload(ctx, b.task.Bucket, objectName(b.task.Ref, logObject), "text/plain; charset=utf-8", func(w io.Writer) error {
-		_, err := io.Copy(w, b.logCopy)
+func (c *logCopy) Close() error { return c.file.Close() }
+
+// keepUploading uploads the log from time to time while it grows, until the function it returns is called. The first
+// upload comes early: that is when somebody is looking.
+func (c *logCopy) keepUploading(ctx context.Context, log *phaseLog) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		sent := int64(0)
+		for pause := c.every / 10; ; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pause):
+			}
+			size := c.length()
+			if size == sent {
+				continue
+			}
+			if err := c.upload(ctx); err != nil {
+				if ctx.Err() == nil {
+					log.system("the log could not be uploaded: %s", sentence(err))
+				}
+			} else {
+				sent = size
+			}
+			pause = max(c.every, time.Duration(size)*time.Second/logUploadRate)
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+func (c *logCopy) length() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.size
+}
+
+// upload stores the log as it is now.
+func (c *logCopy) upload(ctx context.Context) error {
+	size := c.length()
+	return writeObject(ctx, c.address, func(w io.Writer) error {
+		_, err := io.Copy(w, io.NewSectionReader(c.file, 0, size))
 		return err
 	})
 }

@@ -11,6 +11,14 @@
 //	tmp/   TMPDIR of the project's commands, and our own scratch files
 //	build.lock, serve.lock   held by flock while a phase runs
 //
+// # Without a shared folder
+//
+// A task with a GuestTask.Store is for a container that nobody watches and whose folder goes with it. Build then claims the work first
+// (see [sandbox.GuestStore]), uploads its log while it grows, its snapshot, and its status last; Serve restores the snapshot,
+// holds it against the digest that the build reported, and stays when the app is broken, so that nobody starts it again. What
+// is no fault of the app, such as a store that does not answer, leaves no last word: the build then counts as
+// interrupted. [NewCloudLog] makes the log lines what Cloud Logging reads, [Hide] keeps the addresses from the project's commands.
+//
 // # Environment of the project's commands
 //
 // Nothing is inherited. A command sees GuestTask.BaseEnv, over it CI=true (build and live commands) or PORT

@@ -64,23 +64,15 @@ func (l *live) logs(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// buildLog opens the finished log of the build from the folder or the bucket.
+// buildLog opens the finished log of the build from the folder or the store.
 func (l *live) buildLog(ctx context.Context, offset int64) (io.ReadCloser, error) {
 	f, err := os.Open(filepath.Join(l.server.task.Dir, buildLogName))
 	if err == nil {
 		_, err = f.Seek(offset, io.SeekStart)
 		return f, err
 	}
-	if l.server.task.Bucket == "" {
+	if l.server.task.Store.BuildLog == "" {
 		return nil, err
 	}
-	bucket, err := openBucket(ctx, l.server.task.Bucket)
-	if err != nil {
-		return nil, err
-	}
-	r, err := bucket.NewRangeReader(ctx, objectName(l.server.task.Ref, logObject), offset, -1, nil)
-	if err != nil {
-		return nil, errors.Join(blobError(err), bucket.Close())
-	}
-	return object{r, bucket}, nil
+	return openObjectAt(ctx, l.server.task.Store.BuildLog, offset)
 }

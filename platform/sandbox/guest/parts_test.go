@@ -114,7 +114,7 @@ func TestLoadTask(t *testing.T) {
 	good := `{"id":"sbx-a","fence":2,"dir":"/work","spec":{"staticDir":"dist","source":{"files":[{"path":"a","data":"aGk="}]},"env":{"A":"b"}}}`
 	path := write(good)
 	for _, address := range []string{path, "file://" + path} {
-		task, err := LoadTask(t.Context(), address)
+		task, err := LoadTask(t.Context(), address, Host{})
 		if err != nil || task.Ref != (sandbox.Ref{ID: "sbx-a", Fence: 2}) || string(task.Spec.Source.Files[0].Data) != "hi" {
 			t.Errorf("%s: %+v, %v", address, task, err)
 		}
@@ -130,13 +130,13 @@ func TestLoadTask(t *testing.T) {
 		strings.Replace(good, `"staticDir"`, `"dev":"x","staticDir"`, 1):            "exactly one of spec.dev and spec.staticDir",
 		strings.Replace(good, `"files"`, `"archiveUri":"file:///a.zip","files"`, 1): "exactly one of spec.source.files",
 	} {
-		_, err := LoadTask(t.Context(), write(body))
+		_, err := LoadTask(t.Context(), write(body), Host{})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "top secret") {
 			t.Errorf("%s: %v, want %q and no secret", body, err, want)
 		}
 	}
 	for _, address := range []string{"ftp://host/x", "file://host/x", "s3://b/x", "file:///does/not/exist.json", filepath.Join(dir, "none")} {
-		if _, err := LoadTask(t.Context(), address); err == nil {
+		if _, err := LoadTask(t.Context(), address, Host{}); err == nil {
 			t.Errorf("%s was read", address)
 		}
 	}

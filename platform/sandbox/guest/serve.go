@@ -20,6 +20,8 @@ const (
 	defaultStartTimeout = time.Minute
 	// drainTimeout is how long requests may go on after the listener was closed.
 	drainTimeout = time.Second
+	// lastUpload bounds the upload of the log at the end: containers are killed 10 s after they are told to end.
+	lastUpload = 5 * time.Second
 )
 
 // app is what a preview shows.
@@ -35,20 +37,42 @@ type app interface {
 // Serve shows a built app at task.Listen and offers the live endpoints, until ctx ends or the app is broken.
 // Log lines go to out.
 //
-// The error is nil when ctx ended, [ErrClaimed] when another process serves the same task, and a
-// [BrokenError] when the app cannot be kept running. It returns when all processes it started are gone.
+// The error is nil when ctx ended, [ErrClaimed] when another process serves the same task, [ErrDeleted] when the generation
+// was deleted, and a [BrokenError] when the app cannot be kept running. It returns when all processes it started are gone.
+//
+// With a store, whoever runs the program would only start it again when it ends. So a preview that is broken publishes
+// that, and keeps its live endpoints, with the logs, until ctx ends.
 func Serve(ctx context.Context, task sandbox.GuestTask, out io.Writer) error {
 	lock, err := claim(task.Dir, sandbox.PhaseServe)
 	if err != nil {
 		return err
 	}
 	defer lock.Release() //nolint:errcheck // the end of the process does it, too
-	s := &server{task: task, status: newStatusFile(task.StatusFile, sandbox.PhaseServe), log: newPhaseLog(out, task, serveRing)}
+	if err := claimStore(ctx, task); err != nil {
+		return err
+	}
+	s := &server{task: task, status: newStatusFile(task.StatusFile, sandbox.PhaseServe)}
+	s.status.address = task.Store.Status
+	if task.Store.Log != "" {
+		copied, err := newLogCopy(task.Dir, ".serve-log", task.Store.Log)
+		if err != nil {
+			return err
+		}
+		defer copied.Close() //nolint:errcheck // it is in the store
+		out = io.MultiWriter(out, copied)
+		s.logCopy = copied
+		defer func() {
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastUpload)
+			defer cancel()
+			_ = copied.upload(last) // what it printed is then all that is lost
+		}()
+	}
+	s.log = newPhaseLog(out, task, serveRing)
 	s.errors = newErrorLog()
 	s.log.observe = s.errors.line
 	s.procs = newProcesses(s.status)
 	defer s.procs.reapOrphans()()
-	if err := s.status.update(func(g *sandbox.GuestStatus) { g.Progress = sandbox.Running }); err != nil {
+	if err := s.status.publish(ctx, func(g *sandbox.GuestStatus) { g.Progress = sandbox.Running }); err != nil {
 		return err
 	}
 	err = s.run(ctx)
@@ -61,11 +85,22 @@ func Serve(ctx context.Context, task sandbox.GuestTask, out io.Writer) error {
 		s.log.system("stopped: %v", context.Cause(ctx))
 		return nil
 	}
+	return errors.Join(err, s.tellBroken(ctx, err))
+}
+
+// tellBroken publishes why the preview failed, once.
+func (s *server) tellBroken(ctx context.Context, err error) error {
+	if s.status.get().Progress == sandbox.Broken {
+		return nil
+	}
 	reason := s.log.mask.mask(sentence(err))
 	s.log.system("the preview failed: %s", reason)
-	return errors.Join(err, s.status.update(func(g *sandbox.GuestStatus) {
+	if s.logCopy != nil {
+		_ = s.logCopy.upload(ctx) // the reason and the tail tell most of it
+	}
+	return s.status.publish(ctx, func(g *sandbox.GuestStatus) {
 		g.Progress, g.Endpoint, g.Reason, g.LogTail = sandbox.Broken, "", reason, s.log.tail()
-	}))
+	})
 }
 
 type server struct {
@@ -74,6 +109,8 @@ type server struct {
 	status *statusFile
 	procs  *processes
 	errors *errorLog
+	// logCopy is the log for the store, nil without one.
+	logCopy *logCopy
 }
 
 func (s *server) run(ctx context.Context) error {
@@ -131,24 +168,30 @@ func (s *server) run(ctx context.Context) error {
 	endpoint := listener.Addr().String()
 	err = shown.run(ctx, func() {
 		s.log.system("the preview answers at %s", endpoint)
-		if err := s.status.update(func(g *sandbox.GuestStatus) { g.Progress, g.Endpoint = sandbox.Done, endpoint }); err != nil {
+		if err := s.status.publish(ctx, func(g *sandbox.GuestStatus) { g.Progress, g.Endpoint = sandbox.Done, endpoint }); err != nil {
 			cancel(err)
 		}
 	})
 	if err == nil {
 		err = context.Cause(ctx)
 	}
+	if s.task.Store.Status != "" && ctx.Err() == nil {
+		if told := s.tellBroken(ctx, err); told != nil {
+			return errors.Join(err, told)
+		}
+		<-ctx.Done()
+	}
 	return err
 }
 
-// restore gets the built app from the bucket when it is not here already.
+// restore gets the built app from the store when it is not here already.
 func (s *server) restore(ctx context.Context) error {
 	_, err := os.Stat(s.appDir())
 	if err == nil {
 		return prepareFolders(s.task.Dir, false)
 	}
-	if s.task.Bucket == "" {
-		return broken("there is no built app in %s and no bucket to get it from", s.appDir())
+	if s.task.Store.Snapshot == "" {
+		return broken("there is no built app in %s and no store to get it from", s.appDir())
 	}
 	begin := time.Now()
 	// A folder that is only partly restored must not look like a built app to the next start.
@@ -156,7 +199,7 @@ func (s *server) restore(ctx context.Context) error {
 	if err := errors.Join(removeAll(part), prepareFolder(part)); err != nil {
 		return err
 	}
-	if err := restoreSnapshot(ctx, s.task.Bucket, s.task.Ref, part); err != nil {
+	if err := restoreSnapshot(ctx, s.task.Store.Snapshot, s.task.SnapshotDigest, part); err != nil {
 		return fmt.Errorf("snapshot could not be restored: %w", err)
 	}
 	if err := os.Rename(part, s.appDir()); err != nil {

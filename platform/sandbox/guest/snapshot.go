@@ -4,50 +4,47 @@ import (
 	"archive/tar"
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/klauspost/compress/zstd"
-
-	"vibesdk-gcp/platform/sandbox"
 )
 
-// Names of a generation's objects in the bucket, below sandboxes/<id>/<fence>/.
-const (
-	snapshotObject = "snapshot.tar.zst"
-	logObject      = "build.log"
-)
-
-func objectName(ref sandbox.Ref, name string) string { return "sandboxes/" + ref.String() + "/" + name }
-
-// uploadSnapshot stores the folder app as tar + zstd. The object appears when it is complete, or never.
-func uploadSnapshot(ctx context.Context, bucketURL string, ref sandbox.Ref, app string) (err error) {
-	return upload(ctx, bucketURL, objectName(ref, snapshotObject), "application/zstd", func(w io.Writer) error {
-		z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest))
+// uploadSnapshot stores the folder app as tar + zstd and returns its digest. The object appears when it is complete, or never.
+func uploadSnapshot(ctx context.Context, address, app string) (digest string, err error) {
+	err = writeObject(ctx, address, func(w io.Writer) error {
+		sum := sha256.New()
+		buffered := bufio.NewWriterSize(io.MultiWriter(w, sum), 256<<10)
+		z, err := zstd.NewWriter(buffered, zstd.WithEncoderLevel(zstd.SpeedFastest))
 		if err != nil {
 			return err
 		}
-		return errors.Join(writeTar(ctx, z, app), z.Close())
+		err = errors.Join(writeTar(ctx, z, app), z.Close(), buffered.Flush())
+		digest = digestOf(sum)
+		return err
 	})
+	return digest, err
 }
 
-// restoreSnapshot unpacks the snapshot into the folder app, which must be empty.
-func restoreSnapshot(ctx context.Context, bucketURL string, ref sandbox.Ref, app string) error {
-	bucket, err := openBucket(ctx, bucketURL)
+func digestOf(sum hash.Hash) string { return "sha256:" + hex.EncodeToString(sum.Sum(nil)) }
+
+// restoreSnapshot unpacks the snapshot into the folder app, which must be empty, and checks its digest unless that is empty.
+func restoreSnapshot(ctx context.Context, address, digest, app string) error {
+	r, err := openObject(ctx, address)
 	if err != nil {
 		return err
 	}
-	defer bucket.Close() //nolint:errcheck // only read from
-	r, err := bucket.NewReader(ctx, objectName(ref, snapshotObject), nil)
-	if err != nil {
-		return blobError(err)
-	}
-	defer r.Close() //nolint:errcheck // only read from
-	z, err := zstd.NewReader(r)
+	defer r.Close()
+	sum := sha256.New()
+	all := io.TeeReader(r, sum)
+	z, err := zstd.NewReader(all)
 	if err != nil {
 		return err
 	}
@@ -57,29 +54,17 @@ func restoreSnapshot(ctx context.Context, bucketURL string, ref sandbox.Ref, app
 		return err
 	}
 	defer root.Close() //nolint:errcheck // lets go of a folder, nothing is lost
-	return unpackArchive(ctx, kindTar, z, root, "", snapshotLimits)
-}
-
-// upload writes one object. An error of write leaves no object behind.
-func upload(ctx context.Context, bucketURL, key, contentType string, write func(io.Writer) error) (err error) {
-	bucket, err := openBucket(ctx, bucketURL)
-	if err != nil {
+	if err := unpackArchive(ctx, kindTar, z, root, "", snapshotLimits); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, bucket.Close()) }()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	w, err := bucket.NewWriter(ctx, key, contentTypeOptions(contentType))
-	if err != nil {
+	z.Close()                                           // reads ahead no more
+	if _, err := io.Copy(io.Discard, all); err != nil { // what comes after the last entry counts as well
 		return err
 	}
-	buffered := bufio.NewWriterSize(w, 256<<10)
-	if err = errors.Join(write(buffered), buffered.Flush()); err != nil {
-		cancel() // makes Close give up the object
-		_ = w.Close()
-		return err
+	if got := digestOf(sum); digest != "" && got != digest {
+		return fmt.Errorf("its digest is %s, the build stored %s", got, digest)
 	}
-	return w.Close()
+	return nil
 }
 
 // writeTar writes everything below dir: files, folders, symbolic links as they are. Sockets, pipes and

@@ -1,8 +1,10 @@
 package guest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +18,8 @@ import (
 // for concurrent use.
 type statusFile struct {
 	path string
+	// address is where publish puts it, too; empty is nowhere.
+	address string
 
 	mu     sync.Mutex
 	status sandbox.GuestStatus
@@ -39,6 +43,24 @@ func (s *statusFile) update(change func(*sandbox.GuestStatus)) error {
 		return err
 	}
 	return replaceFile(s.path, body)
+}
+
+// publish changes the status and puts it into the store, without the process groups, which mean nothing elsewhere.
+func (s *statusFile) publish(ctx context.Context, change func(*sandbox.GuestStatus)) error {
+	if err := s.update(change); err != nil || s.address == "" {
+		return err
+	}
+	status := s.get()
+	status.Groups = nil
+	body, err := json.Marshal(status)
+	if err != nil {
+		return err
+	}
+	err = writeObject(ctx, s.address, func(w io.Writer) error { _, err := w.Write(body); return err })
+	if err != nil {
+		return fmt.Errorf("publish status: %w", err)
+	}
+	return nil
 }
 
 func (s *statusFile) get() sandbox.GuestStatus {

@@ -7,10 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+
+	"github.com/cenkalti/backoff/v4"
 
 	"vibesdk-gcp/platform/sandbox"
 )
@@ -23,11 +28,44 @@ var refPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// LoadTask reads and checks the task at address, a file or a file:// or gs:// address. Errors never hold
-// the task's content, since it has secrets.
-func LoadTask(ctx context.Context, address string) (sandbox.GuestTask, error) {
+// Host is what only the machine knows on which a phase runs. It completes the task.
+type Host struct {
+	// Dir is the task's folder if the task names none.
+	Dir string
+	// Port is what serve must listen on, whatever the task says about the port; 0 leaves the task as it is.
+	Port int
+	// Owner is who does the work.
+	Owner string
+}
+
+func (h Host) complete(t *sandbox.GuestTask) {
+	if t.Dir == "" {
+		t.Dir = h.Dir
+	}
+	if h.Port > 0 {
+		host, _, err := net.SplitHostPort(t.Listen)
+		if err != nil {
+			host = "" // a container's only way in is its port
+		}
+		t.Listen = net.JoinHostPort(host, strconv.Itoa(h.Port))
+	}
+	if h.Owner != "" {
+		t.Owner = h.Owner
+	}
+}
+
+// LoadTask reads the task at address, a file or a file://, http(s):// or gs:// address, completes and checks it. Errors never
+// hold the task's content, since it has secrets, nor an http(s) address.
+func LoadTask(ctx context.Context, address string, host Host) (sandbox.GuestTask, error) {
 	var task sandbox.GuestTask
-	body, err := readTask(ctx, address)
+	var body []byte
+	err := retry(ctx, func() (err error) {
+		body, err = readTask(ctx, address)
+		if !strings.HasPrefix(address, "http") || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errTaskTooLarge) {
+			err = backoff.Permanent(err)
+		}
+		return err
+	})
 	if err != nil {
 		return task, fmt.Errorf("read task: %w", err)
 	}
@@ -37,6 +75,7 @@ func LoadTask(ctx context.Context, address string) (sandbox.GuestTask, error) {
 		}
 		return task, errors.New("read task: not valid JSON")
 	}
+	host.complete(&task)
 	return task, checkTask(task)
 }
 
@@ -54,10 +93,12 @@ func readTask(ctx context.Context, address string) ([]byte, error) {
 	defer r.Close()
 	body, err := io.ReadAll(io.LimitReader(r, taskLimit+1))
 	if err == nil && len(body) > taskLimit {
-		err = fmt.Errorf("larger than %d bytes", taskLimit)
+		err = errTaskTooLarge
 	}
 	return body, err
 }
+
+var errTaskTooLarge = fmt.Errorf("larger than %d bytes", taskLimit)
 
 func checkTask(t sandbox.GuestTask) error {
 	var faults []error
@@ -79,7 +120,8 @@ func checkTask(t sandbox.GuestTask) error {
 			fault("spec.staticDir: %w", err)
 		}
 	}
-	if (len(t.Spec.Source.Files) > 0) == (t.Spec.Source.ArchiveURI != "") {
+	// What is restored from a snapshot needs no source.
+	if restored := t.SnapshotDigest != ""; !restored && (len(t.Spec.Source.Files) > 0) == (t.Spec.Source.ArchiveURI != "") {
 		fault("exactly one of spec.source.files and spec.source.archiveUri must be set")
 	}
 	for _, env := range []map[string]string{t.BaseEnv, t.Spec.Env} {

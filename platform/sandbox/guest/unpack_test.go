@@ -185,12 +185,16 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	if err := errors.Join(os.Symlink("/usr/bin/env", filepath.Join(from, "abs")), os.Mkdir(filepath.Join(from, "empty"), 0o750)); err != nil {
 		t.Fatal(err)
 	}
-	ref := testTask("sbx-snap").Ref
-	if err := uploadSnapshot(t.Context(), "file://"+bucket, ref, from); err != nil {
+	address := "file://" + bucket + "/snapshot"
+	digest, err := uploadSnapshot(t.Context(), address, from)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := restoreSnapshot(t.Context(), "file://"+bucket, ref, to); err != nil {
+	if err := restoreSnapshot(t.Context(), address, digest, to); err != nil {
 		t.Fatal(err)
+	}
+	if err := restoreSnapshot(t.Context(), address, "sha256:00", t.TempDir()); err == nil || !strings.Contains(err.Error(), digest) {
+		t.Errorf("restore of another snapshot than was built: %v", err)
 	}
 	if info, err := os.Stat(filepath.Join(to, "bin/tool")); err != nil || info.Mode() != 0o755 || !info.ModTime().Equal(when.Truncate(time.Second)) {
 		t.Errorf("tool: %v, %v", info, err)
@@ -204,11 +208,10 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	// An upload that fails leaves no object, and a restore of none says so.
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	ref.Fence++
-	if err := uploadSnapshot(ctx, "file://"+bucket, ref, from); err == nil {
+	if _, err := uploadSnapshot(ctx, address+"-2", from); err == nil {
 		t.Error("an upload whose context ended succeeded")
 	}
-	if err := restoreSnapshot(t.Context(), "file://"+bucket, ref, t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
+	if err := restoreSnapshot(t.Context(), address+"-2", "", t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("restore of a snapshot that is not there: %v", err)
 	}
 }

@@ -28,6 +28,9 @@ type RuntimeFeatures struct {
 	// variables it needs. Empty skips the cases that need one.
 	Dev    string
 	DevEnv map[string]string
+	// Second returns another driver over the sandboxes of the one that newDriver made for the same test, as another process has it.
+	// Nil skips the cases that need it: there is one owner.
+	Second func(t *testing.T) sandbox.RuntimeDriver
 }
 
 // RunRuntime runs the contract. newDriver returns a driver without sandboxes and cleans up through t. The project's
@@ -46,6 +49,8 @@ func RunRuntime(t *testing.T, newDriver func(t *testing.T) sandbox.RuntimeDriver
 		{"BrokenDevServerSaysWhy", brokenDevServer},
 		{"DeadlineEndsBuild", deadlineEndsBuild},
 		{"LogsStreamWhileRunning", logsStream},
+		{"LogsInPagesAfterTheEnd", logsInPages},
+		{"TwoDriversAreOneRuntime", twoDrivers},
 		{"SecretsStayOutOfLogs", secretsStayOut},
 		{"AwaitReturnsAfterChange", awaitReturns},
 		{"DeleteEndsBuild", deleteEndsBuild},
