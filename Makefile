@@ -52,6 +52,10 @@ run: build ## Start every role on one SQLite file and preview the example app (L
 	@LISTEN=$(LISTEN) GOFLAGS='$(USER_GOFLAGS)' GOCACHE="$$($(GO) env GOCACHE)" \
 		SANDBOX_PASS_ENV="GOCACHE$${SANDBOX_PASS_ENV:+,$$SANDBOX_PASS_ENV}" exec bin/vibed --run examples/hello
 
+.PHONY: run/gcp
+run/gcp: ## Show RUNTIME_PROVIDER=gcp on this machine: Pub/Sub and Firestore emulators, Redis, Postgres, a Cloud Run fake (LISTEN=127.0.0.1:8787)
+	@RUN_GCP_LISTEN=$(LISTEN) RUN_GCP_HOLD=1 $(GO) test -count=1 -v -timeout 0 -run '^TestVerificationAppIsGeneratedEndToEnd$$' ./cmd/internal/app
+
 .PHONY: test
 test: ## Run all tests; says what was skipped and why. REQUIRE_BACKENDS=1 turns a skip for want of a back end into a failure
 	@mkdir -p $(dir $(SKIPS)) && : > $(SKIPS)

@@ -30,6 +30,9 @@ type App struct {
 
 // Start starts the roles and returns once the doors are open. The roles run until [App.Stop].
 func Start(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *App, err error) {
+	if err := c.CheckRoles(roles); err != nil {
+		return nil, err
+	}
 	a := &App{log: log, drain: c.DrainTimeout}
 	var ln net.Listener
 	if slices.Contains(roles, RoleGateway) || slices.Contains(roles, RoleRouter) {

@@ -62,6 +62,12 @@ type Config struct {
 	// Builds is how many builds run at once. SANDBOX_BUILDS. Defaults to 2.
 	Builds int
 
+	// SandboxBackend is where sandboxes run: process, on this machine, or cloudrun. SANDBOX_BACKEND. Defaults to process, with other
+	// providers to cloudrun.
+	SandboxBackend string
+	// CloudRun is about sandboxes there. See config_cloudrun.go.
+	CloudRun CloudRunConfig
+
 	// Session is about agent sessions. See config_session.go.
 	Session SessionConfig
 	// Limit is about rate limits. See config_limit.go.
@@ -142,6 +148,8 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		BuildTimeout:   r.duration("SANDBOX_BUILD_TIMEOUT", 10*time.Minute, time.Second, 24*time.Hour),
 		StartTimeout:   r.duration("SANDBOX_START_TIMEOUT", 2*time.Minute, time.Second, time.Hour),
 		Builds:         r.number("SANDBOX_BUILDS", 2, 1, 64),
+		SandboxBackend: r.choice("SANDBOX_BACKEND", b.sandbox, "process", "cloudrun"),
+		CloudRun:       r.cloudRun(),
 		Session:        r.session(b.session),
 		Router:         r.router(),
 		Runner:         r.runner(),

@@ -32,7 +32,7 @@ func (r *reader) checkProvider(c Config) {
 		if c.DatabaseURL == "" {
 			r.fault("DATABASE_URL", "is required with RUNTIME_PROVIDER=%s: postgres://…, or sqlite:… when one process has all roles", c.Provider)
 		}
-		if c.SourcesURL == "" {
+		if c.SourcesURL == "" && !c.fakeCloudRun() {
 			r.fault("SOURCES_URL", "is required with RUNTIME_PROVIDER=%s: gs://bucket", c.Provider)
 		}
 	}

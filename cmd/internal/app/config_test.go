@@ -37,10 +37,11 @@ func TestConfigDefaults(t *testing.T) {
 		Agent: app.AgentConfig{
 			MaxSockets: 20_000, MaxSessionSockets: 1_000, HostTimeout: time.Minute, HostStreamTimeout: 15 * time.Minute, HostCalls: 64,
 		},
-		Telemetry:  app.TelemetryConfig{SampleRatio: 1, StallExit: 10 * time.Minute},
-		DeadLetter: app.DeadLetterConfig{AlarmAge: time.Hour, AlarmCount: 100},
-		Router:     app.RouterConfig{Scheme: "auto", MaxBody: 100, MaxPerApp: 1000},
-		Canary:     app.CanaryConfig{ParityRatio: 1},
+		Telemetry:      app.TelemetryConfig{SampleRatio: 1, StallExit: 10 * time.Minute},
+		DeadLetter:     app.DeadLetterConfig{AlarmAge: time.Hour, AlarmCount: 100},
+		SandboxBackend: "process", CloudRun: app.CloudRunConfig{Job: "vibesdk-sandbox-job", Installation: "default", Previews: "services", CPU: "1", Memory: "1Gi"},
+		Router: app.RouterConfig{Scheme: "auto", MaxBody: 100, MaxPerApp: 1000},
+		Canary: app.CanaryConfig{ParityRatio: 1},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

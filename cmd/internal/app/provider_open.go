@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 
 	"vibesdk-gcp/events"
@@ -14,7 +13,6 @@ import (
 	"vibesdk-gcp/platform/deployment"
 	"vibesdk-gcp/platform/deployment/sqldeployment"
 	"vibesdk-gcp/platform/sandbox"
-	"vibesdk-gcp/platform/sandbox/processsandbox"
 	"vibesdk-gcp/platform/sandbox/sqlsandbox"
 	"vibesdk-gcp/schemas"
 )
@@ -44,33 +42,36 @@ func openPorts(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_
 	p.onClose("records", p.records.Close)
 	p.routes = deployment.NewTable(sqldeployment.New(p.db), deployment.Options{Endpoints: c.Router.Endpoints})
 	p.onClose("routes", func(context.Context) error { return p.routes.Close() })
-	if slices.ContainsFunc(roles, needsRuntime) {
-		if err := p.openRuntime(ctx, c); err != nil {
-			return nil, err
-		}
-	}
 	if c.Canary.Second != nil {
-		if err := p.openSecond(ctx, c, slices.ContainsFunc(roles, needsSessions), slices.ContainsFunc(roles, needsLimits)); err != nil {
+		if err := p.openSecond(ctx, c, anyRole(roles, needsSessions), anyRole(roles, needsLimits)); err != nil {
 			return nil, fmt.Errorf("CANARY_ENV_FILE: %w", err)
 		}
 	}
-	if slices.ContainsFunc(roles, needsSessions) {
+	if anyRole(roles, needsSessions) {
 		if err := p.openSessions(ctx, c); err != nil {
 			return nil, err
 		}
 	}
-	if slices.ContainsFunc(roles, needsLimits) {
+	if anyRole(roles, needsLimits) {
 		if err := p.openLimits(c); err != nil {
 			return nil, err
 		}
 	}
-	if slices.ContainsFunc(roles, needsSources) {
+	// Sandboxes on Cloud Run are given signed addresses of what was uploaded. The fake brings a bucket that can sign.
+	if !c.fakeCloudRun() && (anyRole(roles, needsSources) || c.SandboxBackend == "cloudrun" && anyRole(roles, needsRuntime)) {
 		if err := p.openSources(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	if anyRole(roles, needsRuntime) {
+		if err := p.openRuntime(ctx, c); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
 }
+
+func anyRole(roles []Role, needs func(Role) bool) bool { return slices.ContainsFunc(roles, needs) }
 
 // needsRuntime lists who looks at or changes what runs: locally they must be one process, which owns the folder.
 func needsRuntime(role Role) bool {
@@ -97,21 +98,4 @@ func (p *provider) openBus(ctx context.Context, c Config) error {
 	p.onClose("bus", func(context.Context) error { return p.bus.Close() })
 	p.letters, err = events.NewLetterBox(sqlletter.New(p.db), p.bus, events.LetterOptions{Logger: p.log, MeterProvider: p.telemetry.Meter})
 	return err
-}
-
-func (p *provider) openRuntime(ctx context.Context, c Config) error {
-	sandboxd, err := findSandboxd(c.Sandboxd)
-	if err != nil {
-		return err
-	}
-	driver, err := processsandbox.New(ctx, processsandbox.Options{
-		Dir: filepath.Join(c.DataDir, "sandboxes"), CacheDir: filepath.Join(c.DataDir, "cache"),
-		Sandboxd: sandboxd, BaseEnv: c.SandboxEnv, StartTimeout: c.StartTimeout, Builds: c.Builds, Logger: p.log,
-	})
-	if err != nil {
-		return fmt.Errorf("%w (the roles sandboxrunner, janitor and gateway of one DATA_DIR must run in one process)", err)
-	}
-	p.onClose("sandboxes", driver.Close)
-	p.runtime = sandbox.NewRuntime(driver, sandbox.RuntimeOptions{Meter: p.telemetry.Meter.Meter("vibesdk-gcp/platform/sandbox")})
-	return nil
 }

@@ -78,7 +78,7 @@ func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 		switch role {
 		case RoleSandboxRunner:
 			runner := sandboxrunner.New(sandboxrunner.Options{
-				Records: p.records, Runtime: p.runtime, Routes: p.routes, Logger: p.log,
+				Records: p.records, Runtime: p.runtime, Routes: p.routes, Target: c.sandboxTarget(), Logger: p.log,
 				Defaults: sandboxrunner.Defaults{
 					TTL: c.SandboxTTL, Idle: c.SandboxIdle, MaxTTL: c.SandboxMaxTTL,
 					BuildTimeout: c.BuildTimeout, StartTimeout: c.StartTimeout,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -257,11 +258,17 @@ func (f *front) kill(pause bool) {
 // close stops listening.
 func (f *front) close() { _ = f.server.Close() } // its connections end, whatever it says
 
+// freePort returns a port on which nobody listens, below those that systems give to connections by themselves: one of them
+// could be gone before the container has it.
 func freePort(ctx context.Context) (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	const from, ports, attempts = 15_000, 15_000, 100
+	var err error
+	for range attempts {
+		port := from + rand.IntN(ports) //nolint:gosec // any free one will do
+		var l net.Listener
+		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close() //nolint:errcheck // only its number is wanted
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, err
 }

@@ -45,7 +45,7 @@ type cloud struct {
 	storage *cloudrunfake.Storage
 }
 
-const image = "region-docker.pkg.dev/project/sandbox"
+const image = "registry.example/project/sandbox"
 
 func newCloud(t testing.TB, change ...func(*cloudrunfake.Options)) *cloud {
 	t.Helper()

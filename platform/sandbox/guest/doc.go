@@ -17,7 +17,7 @@
 // (see [sandbox.GuestStore]), uploads its log while it grows, its snapshot, and its status last; Serve restores the snapshot,
 // holds it against the digest that the build reported, and stays when the app is broken, so that nobody starts it again. What
 // is no fault of the app, such as a store that does not answer, leaves no last word: the build then counts as
-// interrupted. [NewCloudLog] makes the log lines what Cloud Logging reads, [Hide] keeps the addresses from the project's commands.
+// interrupted, and a preview ends to be started again. [NewCloudLog] makes the log lines what Cloud Logging reads, [Hide] keeps the addresses from the project's commands.
 //
 // # Environment of the project's commands
 //

@@ -85,6 +85,10 @@ func Serve(ctx context.Context, task sandbox.GuestTask, out io.Writer) error {
 		s.log.system("stopped: %v", context.Cause(ctx))
 		return nil
 	}
+	if _, app := errors.AsType[*BrokenError](err); !app && task.Store.Status != "" {
+		s.log.system("the preview ends: %s", sentence(err))
+		return err // no fault of the app: whoever runs the program starts it again, or another generation does better
+	}
 	return errors.Join(err, s.tellBroken(ctx, err))
 }
 
@@ -175,7 +179,7 @@ func (s *server) run(ctx context.Context) error {
 	if err == nil {
 		err = context.Cause(ctx)
 	}
-	if s.task.Store.Status != "" && ctx.Err() == nil {
+	if _, app := errors.AsType[*BrokenError](err); app && s.task.Store.Status != "" && ctx.Err() == nil {
 		if told := s.tellBroken(ctx, err); told != nil {
 			return errors.Join(err, told)
 		}
