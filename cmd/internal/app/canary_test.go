@@ -343,10 +343,7 @@ func TestSecondProvidersThatAreRefused(t *testing.T) {
 func scoped(t testing.TB, c *app.Config, scopes ...string) string {
 	t.Helper()
 	key := auth.NewKey()
-	entry := auth.Entry{Name: "canary-" + auth.Digest(key)[:8], SHA256: auth.Digest(key)}
-	for _, scope := range scopes {
-		entry.Scopes = append(entry.Scopes, scope)
-	}
+	entry := auth.Entry{Name: "canary-" + auth.Digest(key)[:8], SHA256: auth.Digest(key), Scopes: scopes}
 	if c.Auth.File == "" {
 		c.Auth.File = filepath.Join(t.TempDir(), "callers.yaml")
 	}
