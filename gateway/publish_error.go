@@ -46,6 +46,7 @@ type googleViolation struct {
 var googleStatuses = map[int]string{
 	http.StatusBadRequest: "INVALID_ARGUMENT", http.StatusUnauthorized: "UNAUTHENTICATED", http.StatusForbidden: "PERMISSION_DENIED",
 	http.StatusNotFound: "NOT_FOUND", http.StatusMethodNotAllowed: "UNIMPLEMENTED", http.StatusMisdirectedRequest: "FAILED_PRECONDITION",
+	http.StatusConflict:        "FAILED_PRECONDITION",
 	http.StatusTooManyRequests: "RESOURCE_EXHAUSTED", http.StatusRequestTimeout: "DEADLINE_EXCEEDED", http.StatusGatewayTimeout: "DEADLINE_EXCEEDED",
 }
 

@@ -17,6 +17,10 @@ const MaxPayload = 8 << 20
 // is then its answer and no dead letter.
 const AwaitedAttribute = "awaited"
 
+// ProviderAttribute is the attribute of messages of `state-mutations` and `agent-callbacks` that are about a session of the second provider:
+// its name. Messages without it are about sessions of the first.
+const ProviderAttribute = "provider"
+
 const stateMutation = "state mutation"
 
 // DecodeStateMutation reads and validates a payload of the topic `state-mutations`. See

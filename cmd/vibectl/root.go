@@ -52,7 +52,7 @@ func newRoot(in io.Reader, out io.Writer) *cobra.Command {
 		c.runCommand(), c.listCommand(), c.getCommand(), c.logsCommand(), c.stopCommand(),
 		c.openCommand(), c.filesCommand(), c.readCommand(), c.writeCommand(), c.removeCommand(), c.execCommand(), c.errorsCommand(),
 	)
-	root.AddCommand(sandbox, c.sessionCommand(), c.limitCommand(), c.deploymentCommand(), c.schedulesCommand(), c.keyCommand(), c.openAPICommand(), c.dlqCommand(), c.doctorCommand())
+	root.AddCommand(sandbox, c.sessionCommand(), c.limitCommand(), c.deploymentCommand(), c.schedulesCommand(), c.keyCommand(), c.openAPICommand(), c.dlqCommand(), c.doctorCommand(), c.migrateCommand())
 	return root
 }
 

@@ -28,6 +28,8 @@ const (
 	Publish Scope = "publish"
 	// MetricsRead is for those that watch the server.
 	MetricsRead Scope = "metrics:read"
+	// ProvidersChoose is for callers that name the provider of a call; what they may do there, other scopes say.
+	ProvidersChoose Scope = "providers:choose"
 	// Admin includes all others.
 	Admin Scope = "admin"
 )
@@ -36,7 +38,7 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		SandboxesRead, SandboxesWrite, SessionsRead, SessionsWrite, LimitsRead, LimitsWrite, DeploymentsRead, DeploymentsWrite,
-		DeadLettersRead, DeadLettersWrite, AgentsConnect, Publish, MetricsRead, Admin,
+		DeadLettersRead, DeadLettersWrite, AgentsConnect, Publish, MetricsRead, ProvidersChoose, Admin,
 	}
 }
 

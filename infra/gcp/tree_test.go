@@ -57,7 +57,10 @@ func texts(t *testing.T, e hclsyntax.Expression) []string {
 	return out
 }
 
-// TestAlertsHavePlaybooks holds that each alert has a page that says what to do, and each page an alert.
+// procedures are the playbooks of what a person begins, with no alert.
+var procedures = []string{"migration"}
+
+// TestAlertsHavePlaybooks holds that each alert has a page that says what to do, and each other page an alert.
 func TestAlertsHavePlaybooks(t *testing.T) {
 	m := loadTree(t, ".")["modules/observability"]
 	alerts := slices.Concat(names(object(t, m, "thresholds")), names(object(t, m, "absences")), names(object(t, m, "logs")))
@@ -76,6 +79,12 @@ func TestAlertsHavePlaybooks(t *testing.T) {
 		if name == "README" {
 			continue
 		}
+		if !strings.Contains(string(index), "("+name+".md)") {
+			t.Errorf("docs/playbooks/README.md does not list %s", name)
+		}
+		if slices.Contains(procedures, name) {
+			continue
+		}
 		pages = append(pages, name)
 		body, err := os.ReadFile(file)
 		if err != nil {
@@ -85,9 +94,6 @@ func TestAlertsHavePlaybooks(t *testing.T) {
 			if !strings.Contains(string(body), part) {
 				t.Errorf("%s lacks %q", file, part)
 			}
-		}
-		if !strings.Contains(string(index), "("+name+".md)") {
-			t.Errorf("docs/playbooks/README.md does not list %s", name)
 		}
 	}
 	if diff := cmp.Diff(alerts, pages); diff != "" || len(alerts) < 10 {

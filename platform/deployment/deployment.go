@@ -61,6 +61,15 @@ type Rollout struct {
 	Weight int `json:"weight"`
 }
 
+// Same reports whether two copies of an app are the same in all fields.
+func (a App) Same(b App) bool {
+	if (a.Rollout == nil) != (b.Rollout == nil) || a.Rollout != nil && *a.Rollout != *b.Rollout || !a.UpdatedAt.Equal(b.UpdatedAt) {
+		return false
+	}
+	a.Rollout, b.Rollout, a.UpdatedAt, b.UpdatedAt = nil, nil, time.Time{}, time.Time{}
+	return a == b
+}
+
 // Gated reports whether the app is its owner's alone.
 func (a App) Gated() bool { return a.Visibility == Private && a.Owner != "" }
 

@@ -21,6 +21,10 @@ type Driver interface {
 	// AppHistory returns the changes of an app, the newest first, at most limit. It must keep the last [HistoryLength] of each
 	// name, and should keep no more; those of deleted apps stay. None is not an error.
 	AppHistory(ctx context.Context, name string, limit int) ([]Change, error)
+	// AdoptApp stores an app as another table has it: the newest of its changes, which are given the newest first, with its version and time,
+	// and all of them as its history, in one commit. It returns false when it is there already. ErrConflict when it went on here, which is
+	// a larger version, or the same one with something else in it; nothing changes then.
+	AdoptApp(ctx context.Context, name string, changes []Change) (bool, error)
 	// PurgeHistory forgets the histories of apps that were deleted before an instant, and returns how many changes those were.
 	PurgeHistory(ctx context.Context, before time.Time) (int, error)
 

@@ -135,6 +135,30 @@ func (t *Table) PutApp(ctx context.Context, a App, w Write) (App, error) {
 	return t.driver.PutApp(ctx, a, w)
 }
 
+// AdoptApp stores an app as another table has it, the newest of its changes, which are given the newest first and become its history. Its
+// version and time stay. It returns false when it is there already. ErrConflict when it went on here: with a larger version, or the same one
+// and something else in it. ErrInvalid names the faulty field.
+func (t *Table) AdoptApp(ctx context.Context, name string, changes []Change) (bool, error) {
+	if !ValidAppName(name) || len(changes) == 0 || len(changes) > HistoryLength {
+		return false, fmt.Errorf("%w: an app is adopted by its name and 1 to %d changes", ErrInvalid, HistoryLength)
+	}
+	for i, c := range changes {
+		if c.Version < 1 || i > 0 && c.Version >= changes[i-1].Version || c.App != nil && (c.App.Name != name || c.App.Version != c.Version) {
+			return false, fmt.Errorf("%w: change %d of %s is not one of it, or not in order", ErrInvalid, i, name)
+		}
+		if err := validText("by", c.By); err != nil {
+			return false, err
+		}
+	}
+	if a := changes[0].App; a != nil {
+		if err := a.validate(t.allowed); err != nil {
+			return false, err
+		}
+	}
+	defer t.apps.forget(name) // also after an error: it may have been stored
+	return t.driver.AdoptApp(ctx, name, changes)
+}
+
 // DeleteApp removes an app. ErrNotFound when there is none; ErrConflict as with PutApp.
 func (t *Table) DeleteApp(ctx context.Context, name string, w Write) error {
 	if !ValidAppName(name) {

@@ -40,6 +40,12 @@ type Backend interface {
 	// Sweep forgets what lies beyond every key's horizon and returns how many stored rows that freed. Leaving it
 	// out changes no answer, it only keeps memory.
 	Sweep(ctx context.Context, now time.Time) (int, error)
+	// Dump returns all that is known of a key as of one moment; counts without buckets when nothing is.
+	Dump(ctx context.Context, key string) (Counts, error)
+	// Restore makes what another backend dumped the counts of its key, in one atomic step: every later answer is as if the key had been
+	// charged here. It returns false, and leaves the counts alone, when the key was charged here later than there, by the backends' own
+	// clocks. Adjustments become known in either case. The counts passed [Counts.Check]. Twice is once.
+	Restore(ctx context.Context, c Counts) (bool, error)
 }
 
 // Check validates the arguments of [Backend.Take]. ErrInvalid names the field and the limit.

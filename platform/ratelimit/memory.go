@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"container/list"
 	"context"
+	"strings"
 	"sync"
 	"time"
 )
@@ -180,6 +181,53 @@ func (m *Memory) Sweep(ctx context.Context, now time.Time) (int, error) {
 		}
 	}
 	return freed, nil
+}
+
+// Dump implements [Backend].
+func (m *Memory) Dump(ctx context.Context, key string) (Counts, error) {
+	if err := ctx.Err(); err != nil {
+		return Counts{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := Counts{Key: key}
+	if known := m.keys[key]; known != nil {
+		c = known.state.Counts(key)
+	}
+	for id, until := range m.adjusted {
+		if of, name, _ := strings.Cut(id, "\x00"); of == key {
+			c.Adjusted = append(c.Adjusted, Adjusted{ID: name, Until: until})
+		}
+	}
+	return c, nil
+}
+
+// Restore implements [Backend].
+func (m *Memory) Restore(ctx context.Context, c Counts) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range c.Adjusted {
+		id := c.Key + "\x00" + a.ID
+		m.adjusted[id] = max(m.adjusted[id], a.Until)
+	}
+	known := m.keys[c.Key]
+	if known != nil && known.state.head.clock > c.Clock {
+		return false, nil
+	}
+	state := NewState(m.keep, nil)
+	if err := state.Restore(c); err != nil {
+		return false, err
+	}
+	if known != nil {
+		m.remove(known)
+	}
+	if len(c.Sizes) > 0 {
+		m.store(c.Key, state, c.Clock)
+	}
+	return true, nil
 }
 
 // Touched is how many cells all calls so far have read or written.

@@ -32,3 +32,8 @@ func TestMemory(t *testing.T) {
 		Touched: func(b ratelimit.Backend) int64 { return b.(*ratelimit.Memory).Touched() },
 	})
 }
+
+func TestMovedVectors(t *testing.T) {
+	t.Parallel()
+	ratelimittest.MovedVectors(t, openMemory, openMemory, vectorFiles(), os.Getenv("REQUIRE_BACKENDS") == "1")
+}

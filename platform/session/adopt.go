@@ -12,7 +12,7 @@ import (
 // every byte of its parts, so that callers who knew it there go on with it here. Tombstones are adopted like sessions. It returns the
 // record as it is stored here, and false when it was there already.
 //
-// What is stored here under the same id is replaced if its version is smaller: an older copy. ErrConflict when it went on
+// What is stored here under the same id is replaced if its version is smaller, or the same and updated earlier: an older copy. ErrConflict when it went on
 // here, which is a larger version, or the same version with something else in it; and then nothing changes. ErrInvalid when the record
 // breaks a rule, ErrTooLarge when it is over a limit. Any other error leaves open whether it was stored, and adopting it again is safe.
 //
@@ -36,7 +36,10 @@ func (s *Store) Adopt(ctx context.Context, from *Record) (stored *Record, change
 			if d := contentDifference(here, from); d != "" {
 				return nil, false, fmt.Errorf("adopt session: %w: version %d is stored with something else in it: %s", ErrConflict, here.Version, d)
 			}
-			return here, false, nil
+			// What was only refused there since the last copy has left the version alone.
+			if !from.UpdatedAt.After(here.UpdatedAt) || Difference(here, from) == "" {
+				return here, false, nil
+			}
 		}
 		next := &Record{Head: from.Head, Ring: from.Ring.movedTo(here.Commit + 1), Parts: make(map[PartName]Part, len(from.Parts)), Tag: here.Tag}
 		next.Commit = here.Commit + 1

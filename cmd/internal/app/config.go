@@ -85,6 +85,9 @@ type Config struct {
 	// VibeSDK is about VibeSDK's own clients. See config_vibesdk.go.
 	VibeSDK VibeSDKConfig
 
+	// Canary is about a second provider. See config_canary.go.
+	Canary CanaryConfig
+
 	// Telemetry is about traces, metrics and stalls. See config_telemetry.go.
 	Telemetry TelemetryConfig
 
@@ -161,6 +164,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 	}
 	_, c.LogLevelSet = lookup("LOG_LEVEL")
 	c.SandboxEnv = r.sandboxEnv()
+	c.Canary = r.canary()
 	r.check(c)
 	return c, r.err()
 }
@@ -188,6 +192,7 @@ func (r *reader) check(c Config) {
 	r.checkSession(c)
 	r.checkAgent(c)
 	r.checkLimits(c)
+	r.checkCanary(c)
 }
 
 // databaseAddress checks the address of a database; none is the default.

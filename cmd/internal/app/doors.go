@@ -12,7 +12,8 @@ import (
 // doors are the HTTP handlers of one listener: requests for hosts of the router go there, all others to the gateway.
 type doors struct {
 	gateway *gateway.Gateway // nil without that role
-	calls   http.Handler     // the gateway with a span for each call
+	second  *gateway.Gateway // nil without a second provider
+	calls   http.Handler     // the gateways with a span for each call
 	router  *router.Router   // as above
 }
 
@@ -28,7 +29,7 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 		if err != nil {
 			return nil, err
 		}
-		d.gateway, err = gateway.New(gateway.Options{
+		o := gateway.Options{
 			Publisher: p.bus, Records: p.records, Runtime: p.runtime, Sessions: p.sessions.Reader,
 			Letters: p.letters,
 			Limits:  p.limits, LimitCalls: c.Limit.API,
@@ -48,11 +49,10 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Ready:   p.db.R.PingContext,
 			Metrics: p.telemetry.Metrics,
 			Logger:  p.log, MeterProvider: p.telemetry.Meter,
-		})
-		if err != nil {
+		}
+		if err := d.openGateways(c, p, o); err != nil {
 			return nil, err
 		}
-		d.calls = traced(p.telemetry, d.gateway)
 	}
 	return d, nil
 }
@@ -82,6 +82,9 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (d *doors) drain() {
 	if d.gateway != nil {
 		d.gateway.Drain()
+	}
+	if d.second != nil {
+		d.second.Drain()
 	}
 	if d.router != nil {
 		_ = d.router.Close() // ends hot-reload connections; it never fails

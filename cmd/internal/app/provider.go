@@ -32,6 +32,7 @@ type provider struct {
 	runtime    *sandbox.Runtime   // as above
 	sources    *blob.Bucket       // as above
 	sourcesURL string
+	second     *second // nil without one
 
 	closers []closer
 }

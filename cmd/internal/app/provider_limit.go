@@ -20,7 +20,7 @@ func (p *provider) openLimits(c Config) error {
 	if err != nil {
 		return err
 	}
-	p.limits, err = ratelimit.New(backend, ratelimit.Options{
+	p.limits, err = ratelimit.New(p.besideLimits(backend), ratelimit.Options{
 		Limits: c.Limit.Limits, Deadline: c.Limit.Timeout, Meter: p.telemetry.Meter, Logger: p.log,
 	})
 	return err

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 
@@ -41,6 +42,11 @@ func openPorts(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_
 	p.onClose("records", p.records.Close)
 	p.routes = deployment.NewTable(sqldeployment.New(p.db), deployment.Options{Endpoints: c.Router.Endpoints})
 	p.onClose("routes", func(context.Context) error { return p.routes.Close() })
+	if c.Canary.Second != nil {
+		if err := p.openSecond(ctx, c, anyRole(roles, needsSessions), anyRole(roles, needsLimits)); err != nil {
+			return nil, fmt.Errorf("CANARY_ENV_FILE: %w", err)
+		}
+	}
 	if anyRole(roles, needsSessions) {
 		if err := p.openSessions(ctx, c); err != nil {
 			return nil, err

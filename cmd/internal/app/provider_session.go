@@ -22,7 +22,7 @@ func (p *provider) openSessions(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	p.sessions = session.NewStore(driver, session.Options{TTL: c.Session.TTL, Logger: p.log, MeterProvider: p.telemetry.Meter, TracerProvider: p.telemetry.Tracer})
+	p.sessions = session.NewStore(p.besideSessions(driver), session.Options{TTL: c.Session.TTL, Logger: p.log, MeterProvider: p.telemetry.Meter, TracerProvider: p.telemetry.Tracer})
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/internal/schedule"
+	"vibesdk-gcp/platform/session"
 	"vibesdk-gcp/workers/callbackrunner"
 	"vibesdk-gcp/workers/janitor"
 	"vibesdk-gcp/workers/sandboxrunner"
@@ -72,7 +73,7 @@ type work func(ctx context.Context) error
 // roleWork returns what the roles without a door do.
 func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 	parts := map[Role]work{}
-	runs := p.runs()
+	runs, other := p.runs(), p.otherRuns()
 	for _, role := range roles {
 		switch role {
 		case RoleSandboxRunner:
@@ -93,24 +94,35 @@ func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 				Letters: p.letters, LetterAge: c.DeadLetter.AlarmAge, LetterCount: c.DeadLetter.AlarmCount,
 				SweepFiles: p.filesSweep(), Lock: p.db.TryLock,
 			})
-			parts[role] = func(ctx context.Context) error { return p.bus.Consume(ctx, events.Janitor, sweeper.Handle) }
+			handle := sweeper.Handle
+			if other != nil {
+				handle = both(handle, other.sweeper(p).Handle)
+			}
+			parts[role] = func(ctx context.Context) error { return p.bus.Consume(ctx, events.Janitor, handle) }
 		case RoleStateWriter:
 			writer := statewriter.New(statewriter.Options{
 				Store: p.sessions, Payloads: payloads{bucket: p.sources, address: p.sourcesURL}, Wake: runs.Wake, Logger: p.log,
 			})
-			parts[role] = func(ctx context.Context) error { return p.bus.ConsumeBatches(ctx, events.StateWriter, writer.Handle) }
+			handle := batchesApart(p.second, writer.Handle, nil)
+			if other != nil {
+				handle = batchesApart(p.second, writer.Handle, other.writer(p).Handle)
+			}
+			parts[role] = func(ctx context.Context) error { return p.bus.ConsumeBatches(ctx, events.StateWriter, handle) }
 		case RoleCallbackRunner:
-			runner, err := callbackrunner.New(callbackrunner.Options{
-				Sessions: p.sessions, Publisher: runs, Host: c.Session.AgentHostURL, Key: c.Session.AgentHostKey,
-				Timeout: c.Session.CallbackTimeout, Logger: p.log, MeterProvider: p.telemetry.Meter,
-			})
+			handle, err := p.callbacks(c, p.sessions, runs)
 			if err != nil {
-				return nil, fmt.Errorf("AGENT_HOST_URL: %w", err)
+				return nil, err
 			}
-			p.onClose("agent host", func(context.Context) error { return runner.Close() })
-			parts[role] = func(ctx context.Context) error {
-				return p.bus.Consume(ctx, events.CallbackRunner, runner.Handle)
+			if other == nil {
+				handle = apart(nil, handle, nil)
+			} else {
+				otherHandle, err := p.callbacks(c, p.second.sessions, other.runs)
+				if err != nil {
+					return nil, err
+				}
+				handle = apart(p.second, handle, otherHandle)
 			}
+			parts[role] = func(ctx context.Context) error { return p.bus.Consume(ctx, events.CallbackRunner, handle) }
 		case RoleDeadLetters:
 			parts[role] = func(ctx context.Context) error { return p.bus.Consume(ctx, events.Parked, p.letters.Handle) }
 		case RoleTicker:
@@ -123,6 +135,19 @@ func roleWork(c Config, p *provider, roles []Role) (map[Role]work, error) {
 		}
 	}
 	return parts, nil
+}
+
+// callbacks calls the agent host for the jobs of a store.
+func (p *provider) callbacks(c Config, sessions *session.Store, runs *callbackrunner.Publisher) (events.Handler, error) {
+	runner, err := callbackrunner.New(callbackrunner.Options{
+		Sessions: sessions, Publisher: runs, Host: c.Session.AgentHostURL, Key: c.Session.AgentHostKey,
+		Timeout: c.Session.CallbackTimeout, Logger: p.log, MeterProvider: p.telemetry.Meter,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("AGENT_HOST_URL: %w", err)
+	}
+	p.onClose("agent host", func(context.Context) error { return runner.Close() })
+	return runner.Handle, nil
 }
 
 // runs publishes the jobs of sessions that are due; nil without sessions.

@@ -27,6 +27,8 @@ func Run(t *testing.T, open func(t testing.TB) deployment.Driver) {
 		{"history/what, who and when", historyRecords},
 		{"history/keeps the last changes of each app", historyBounded},
 		{"history/purge forgets deleted apps only", historyPurge},
+		{"adopt/an app goes on where it was", adoptGoesOn},
+		{"adopt/what went on here stays", adoptKeeps},
 		{"watch/hears of writes", watchHears},
 		{"preview/round trip", previewRoundTrip},
 		{"preview/the same route twice", previewTwice},

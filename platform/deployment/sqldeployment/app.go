@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"vibesdk-gcp/internal/sqldb"
@@ -13,17 +14,10 @@ import (
 
 // PutApp implements [deployment.Driver].
 func (d *Driver) PutApp(ctx context.Context, a deployment.App, w deployment.Write) (deployment.App, error) {
-	updated := sqldb.Micros(a.UpdatedAt)
-	a.UpdatedAt = sqldb.Time(updated)
-	var second deployment.Rollout
-	if a.Rollout != nil {
-		second = *a.Rollout
-	}
+	a.UpdatedAt = sqldb.Time(sqldb.Micros(a.UpdatedAt))
 	err := d.change(ctx, a.Name, w, func(tx *sql.Tx, _, next int64) error {
 		a.Version = next
-		_, err := tx.ExecContext(ctx, d.sql.putApp, a.Name, string(a.Target), a.Endpoint, a.Audience, string(a.Visibility), a.Owner, a.SandboxID,
-			string(second.Target), second.Endpoint, second.Audience, second.Weight, a.Version, updated)
-		if err != nil {
+		if err := d.write(ctx, tx, a); err != nil {
 			return err
 		}
 		return d.record(ctx, tx, a.Name, deployment.Change{Version: next, At: a.UpdatedAt, By: w.By, App: &a})
@@ -32,6 +26,61 @@ func (d *Driver) PutApp(ctx context.Context, a deployment.App, w deployment.Writ
 		return deployment.App{}, failed("put app", err)
 	}
 	return a, nil
+}
+
+func (d *Driver) write(ctx context.Context, tx *sql.Tx, a deployment.App) error {
+	var second deployment.Rollout
+	if a.Rollout != nil {
+		second = *a.Rollout
+	}
+	_, err := tx.ExecContext(ctx, d.sql.putApp, a.Name, string(a.Target), a.Endpoint, a.Audience, string(a.Visibility), a.Owner, a.SandboxID,
+		string(second.Target), second.Endpoint, second.Audience, second.Weight, a.Version, sqldb.Micros(a.UpdatedAt))
+	return err
+}
+
+// AdoptApp implements [deployment.Driver].
+func (d *Driver) AdoptApp(ctx context.Context, name string, changes []deployment.Change) (adopted bool, err error) {
+	newest := changes[0]
+	err = d.change(ctx, name, deployment.Write{}, func(tx *sql.Tx, stored, next int64) error {
+		last := next - 1
+		switch {
+		case last > newest.Version:
+			return fmt.Errorf("%w: stored is %d, the other has %d", deployment.ErrConflict, last, newest.Version)
+		case last == newest.Version:
+			return d.compare(ctx, tx, name, stored == 0, newest)
+		}
+		if _, err := tx.ExecContext(ctx, d.sql.trimChanges, name, last); err != nil {
+			return err
+		}
+		for _, c := range slices.Backward(changes) {
+			if err := d.record(ctx, tx, name, c); err != nil {
+				return err
+			}
+		}
+		adopted = true
+		if newest.App == nil {
+			_, err := tx.ExecContext(ctx, d.sql.deleteApp, name)
+			return err
+		}
+		return d.write(ctx, tx, *newest.App)
+	})
+	return adopted && err == nil, failed("adopt app", err)
+}
+
+// compare fails with ErrConflict unless what is stored is what a change of the same version says.
+func (d *Driver) compare(ctx context.Context, tx *sql.Tx, name string, gone bool, c deployment.Change) error {
+	same := gone == (c.App == nil)
+	if same && !gone {
+		a, err := scanApp(tx.QueryRowContext(ctx, d.sql.app, name))
+		if err != nil {
+			return err
+		}
+		same = a.Same(*c.App)
+	}
+	if !same {
+		return fmt.Errorf("%w: version %d is stored with something else in it", deployment.ErrConflict, c.Version)
+	}
+	return nil
 }
 
 // DeleteApp implements [deployment.Driver].

@@ -84,6 +84,21 @@ func (b *Backend) Reset(ctx context.Context, key string) error {
 // Sweep implements [ratelimit.Backend]. The objects sweep themselves.
 func (b *Backend) Sweep(ctx context.Context, _ time.Time) (int, error) { return 0, ctx.Err() }
 
+// Dump implements [ratelimit.Backend].
+func (b *Backend) Dump(ctx context.Context, key string) (c ratelimit.Counts, err error) {
+	err = b.call(ctx, "dump", b.object(key), time.Time{}, true, request{Key: key}, &c)
+	return c, err
+}
+
+// Restore implements [ratelimit.Backend].
+func (b *Backend) Restore(ctx context.Context, c ratelimit.Counts) (bool, error) {
+	var reply struct {
+		Restored bool `json:"restored"`
+	}
+	err := b.call(ctx, "restore", b.object(c.Key), time.Time{}, true, request{Counts: countsOf(c), Keep: b.o.Keep.Milliseconds()}, &reply)
+	return reply.Restored, err
+}
+
 // object is the name of the object that a key lives in.
 func (b *Backend) object(key string) string {
 	if b.o.Object != "" {

@@ -35,11 +35,18 @@ func TestVectors(t *testing.T) {
 		files = strings.Split(list, ",")
 	}
 	var mu sync.Mutex
-	ratelimittest.Vectors(t, func(t testing.TB) ratelimit.Backend {
+	openFresh := func(t testing.TB) ratelimit.Backend {
 		mu.Lock() // starting one after the other is gentler to the machine
 		defer mu.Unlock()
 		return open(t, testenv.BridgeWith(t, testClock), cloudflarelimit.Options{Keep: 48 * time.Hour})
-	}, files, os.Getenv("REQUIRE_BACKENDS") == "1")
+	}
+	ratelimittest.Vectors(t, openFresh, files, os.Getenv("REQUIRE_BACKENDS") == "1")
+	t.Run("moved", func(t *testing.T) {
+		memory := func(testing.TB) ratelimit.Backend {
+			return ratelimit.NewMemory(ratelimit.MemoryOptions{Keys: 1 << 20, Keep: 48 * time.Hour})
+		}
+		ratelimittest.MovedVectors(t, openFresh, memory, files, os.Getenv("REQUIRE_BACKENDS") == "1")
+	})
 }
 
 func open(t testing.TB, bridge *testenv.Bridge, o cloudflarelimit.Options) *cloudflarelimit.Backend {

@@ -7,8 +7,25 @@ type request struct {
 	Key        string      `json:"key,omitempty"`
 	Charges    []charge    `json:"charges,omitempty"`
 	Correction *correction `json:"correction,omitempty"`
+	Counts     *counts     `json:"counts,omitempty"`
 	Dry        bool        `json:"dry,omitempty"`
 	Keep       int64       `json:"keep,omitempty"`
+}
+
+// counts are [ratelimit.Counts] whose lists are never null.
+type counts struct {
+	ratelimit.Counts
+
+	Sizes    []ratelimit.SizeUse  `json:"sizes"`
+	Buckets  []ratelimit.Bucket   `json:"buckets"`
+	Adjusted []ratelimit.Adjusted `json:"adjusted"`
+}
+
+func countsOf(c ratelimit.Counts) *counts {
+	return &counts{
+		Counts: c, Sizes: append([]ratelimit.SizeUse{}, c.Sizes...), Buckets: append([]ratelimit.Bucket{}, c.Buckets...),
+		Adjusted: append([]ratelimit.Adjusted{}, c.Adjusted...),
+	}
 }
 
 type charge struct {

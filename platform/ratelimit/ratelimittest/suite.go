@@ -50,6 +50,13 @@ func Run(t *testing.T, open func(t testing.TB) ratelimit.Backend, f Features) {
 		{"sweep/changes no answer", sweepSafe},
 		{"sweep/frees idle keys and old cells", func(s *subject) { sweepFrees(s, f) }},
 		{"cost/does not grow with the window", func(s *subject) { cost(s, f) }},
+		{"move/nobody can tell from the answers", movedHistories},
+		{"move/nothing is known of a key that was never charged", dumpOfNothing},
+		{"move/counts replace those that were here", restoreReplaces},
+		{"move/a later charge stays", laterChargeStays},
+		{"move/the clock of a key comes along", clockMoves},
+		{"move/adjustments stay known", adjustmentsMove},
+		{"move/all keys are listed", listKeys},
 		{"context/an ended one is an error", endedContext},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -121,6 +128,7 @@ func endedContext(s *subject) {
 	_, sweep := s.Sweep(ctx, noon)
 	for name, err := range map[string]error{
 		"Take": take, "Sweep": sweep, "Reset": s.Reset(ctx, "k"),
+		"Dump": second(s.Dump(ctx, "k")), "Restore": second(s.Restore(ctx, ratelimit.Counts{Key: "k"})),
 		"Adjust": s.Adjust(ctx, noon, ratelimit.Adjustment{ID: "a", Key: "k", Rule: r, Bucket: r.Bucket(noon.UnixMilli()), Delta: 1}),
 	} {
 		if !errors.Is(err, context.Canceled) && name != "Sweep" {
@@ -129,3 +137,5 @@ func endedContext(s *subject) {
 	}
 	s.wantCount(noon, "k", r, 0, "no call may have charged")
 }
+
+func second[T any](_ T, err error) error { return err }

@@ -47,18 +47,34 @@ func Vectors(t *testing.T, open func(t testing.TB) ratelimit.Backend, files []st
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
 			vectors := readVectors(t, name, required)
-			b := open(t)
-			same, steps := 0, 0
-			for _, v := range vectors {
-				same += replay(t, b, v)
-				steps += len(v.Steps)
-			}
-			t.Logf("%d/%d steps of %d histories have the recorded answer", same, steps, len(vectors))
-			if same != steps || name == Recorded && steps != RecordedSteps {
-				t.Errorf("%d of %d steps were compared; %s has %d", same, steps, Recorded, RecordedSteps)
-			}
+			replayAll(t, open(t), vectors, name)
 			replayOnOracle(t, vectors)
 		})
+	}
+}
+
+// MovedVectors replays recorded histories whose keys move again and again between two backends. The rest is as for [Vectors].
+func MovedVectors(t *testing.T, a, b func(t testing.TB) ratelimit.Backend, files []string, required bool) {
+	t.Helper()
+	for _, name := range files {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			vectors := readVectors(t, name, required)
+			replayAll(t, newMoving(a(t), b(t)), vectors, name)
+		})
+	}
+}
+
+func replayAll(t *testing.T, b ratelimit.Backend, vectors []vector, name string) {
+	t.Helper()
+	same, steps := 0, 0
+	for _, v := range vectors {
+		same += replay(t, b, v)
+		steps += len(v.Steps)
+	}
+	t.Logf("%d/%d steps of %d histories have the recorded answer", same, steps, len(vectors))
+	if same != steps || name == Recorded && steps != RecordedSteps {
+		t.Errorf("%d of %d steps were compared; %s has %d", same, steps, Recorded, RecordedSteps)
 	}
 }
 

@@ -85,8 +85,8 @@ func (b *Backend) Take(ctx context.Context, now time.Time, items []ratelimit.Ite
 
 // Adjust implements [ratelimit.Backend].
 func (b *Backend) Adjust(ctx context.Context, now time.Time, a ratelimit.Adjustment) error {
-	err := b.queue.do(ctx, &call{keys: []string{b.o.hash(a.Key), b.o.marker(a.Key, a.ID)}, args: []any{
-		"adjust", millis(now), b.o.Keep.Milliseconds(), number(a.Delta), a.Bucket, a.Rule.Size, a.Rule.Horizon(),
+	err := b.queue.do(ctx, &call{keys: []string{b.o.hash(a.Key), b.o.ids(a.Key)}, args: []any{
+		"adjust", millis(now), b.o.Keep.Milliseconds(), number(a.Delta), a.Bucket, a.Rule.Size, a.Rule.Horizon(), a.ID,
 	}})
 	return failed("adjust", err)
 }

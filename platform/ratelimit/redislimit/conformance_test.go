@@ -31,6 +31,9 @@ func TestVectors(t *testing.T) {
 	}
 	testenv.Redis(t)
 	ratelimittest.Vectors(t, open, files, os.Getenv("REQUIRE_BACKENDS") == "1")
+	t.Run("moved", func(t *testing.T) {
+		ratelimittest.MovedVectors(t, open, open, files, os.Getenv("REQUIRE_BACKENDS") == "1")
+	})
 }
 
 func open(t testing.TB) ratelimit.Backend {

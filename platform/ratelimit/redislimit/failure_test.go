@@ -384,7 +384,7 @@ func TestKeysExpire(t *testing.T) {
 	}
 	keys, err := admin.Keys(t.Context(), prefix+"*").Result()
 	if err != nil || len(keys) != 2 {
-		t.Fatalf("keys %q, %v, want the hash and the marker", keys, err)
+		t.Fatalf("keys %q, %v, want the hash and the ids of its adjustments", keys, err)
 	}
 	for _, key := range keys {
 		left, err := admin.PTTL(t.Context(), key).Result()

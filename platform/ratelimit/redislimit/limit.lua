@@ -1,8 +1,9 @@
--- KEYS: "take": the hashes that the calls of the run are about, each once. "adjust": the hash, and the marker that remembers
---       the adjustment.
+-- KEYS: "take": the hashes that the calls of the run are about, each once. "adjust" and "restore": the hash, and the sorted set of
+--       the ids of its adjustments, each with the time until which it is remembered.
 -- ARGV: "take" and, packed, keep and the numbers of rules and calls; each rule: size, main, calendar, limit, burst window, burst,
 --       daily limit; each call: now or -1, 1 for a dry run, the number of items; each item: n, its rule and its key, counted from 1.
---       "adjust", now or "", keep, delta, bucket, size, horizon.
+--       "adjust", now or "", keep, delta, bucket, size, horizon, id.
+--       "restore", the clock, when the hash expires in, the number of adjustments, each as until and id, then the fields of the hash.
 -- "take" answers, packed, the cells touched and for each item of each call: 0, or which window it exceeded (1 main, 2 burst,
 -- 3 daily), or 255 for a bucket size too many; the time; the main and daily count; and when to try again.
 
@@ -11,16 +12,27 @@ local function server_time()
   return time[1] * 1000 + floor(time[2] / 1000)
 end
 
+-- remember adds the id of an adjustment, and keeps all of them for a time in milliseconds at least.
+local function remember(key, id, til, keep)
+  local known = call('ZSCORE', key, id)
+  if known and tonumber(known) >= til then return end
+  call('ZADD', key, format('%.0f', til), id)
+  if call('PTTL', key) < keep then call('PEXPIRE', key, format('%.0f', keep)) end
+end
+
 if ARGV[1] == 'adjust' then
   local now = ARGV[2] == '' and server_time() or tonumber(ARGV[2])
   local keep = tonumber(ARGV[3])
   local delta, bucket, size, horizon = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-  if not call('SET', KEYS[2], '1', 'NX', 'PX', format('%.0f', horizon)) then return 0 end
+  local id = ARGV[8]
+  if call('ZSCORE', KEYS[2], id) then return 0 end
+  call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. format('%.0f', now))
+  remember(KEYS[2], id, now + horizon, horizon)
   if bucket * size < now - horizon then return 0 end
   local way = path(size, bucket)
   local s = open(KEYS[1], call('HGET', KEYS[1], 'h'), size, way)
   if not see(s, now, size) then
-    call('DEL', KEYS[2])
+    call('ZREM', KEYS[2], id)
     return redis.error_reply('SIZES')
   end
   if delta < 0 then delta = max(delta, min(0, -cell_at(cell(s, way[1]), way[2]))) end
@@ -28,6 +40,22 @@ if ARGV[1] == 'adjust' then
   write(s, now, size, max(horizon, keep), bucket, way, delta)
   s.refresh = true
   store(s)
+  return 1
+end
+
+if ARGV[1] == 'restore' then
+  local clock, expiry, ids = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+  local now = server_time()
+  for i = 5, 4 + 2 * ids, 2 do
+    local til = tonumber(ARGV[i])
+    remember(KEYS[2], ARGV[i + 1], til, max(til - now, tonumber(expiry)))
+  end
+  local found = call('HGET', KEYS[1], 'h')
+  if found and open(KEYS[1], found, 0, path(1, 0)).head[CLOCK] > clock then return 0 end
+  call('DEL', KEYS[1])
+  local first = 5 + 2 * ids
+  for from = first, #ARGV, 2000 do call('HSET', KEYS[1], unpack(ARGV, from, min(from + 1999, #ARGV))) end
+  if first < #ARGV then call('PEXPIRE', KEYS[1], expiry) end
   return 1
 end
 

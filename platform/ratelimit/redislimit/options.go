@@ -94,7 +94,7 @@ func (o Options) hash(key string) string {
 	return o.Prefix + "{" + o.tag(key) + "}" + key
 }
 
-// marker is the name under which an adjustment of a key is remembered.
-func (o Options) marker(key, id string) string {
-	return fmt.Sprintf("%sid:{%s}%d:%s%s", o.Prefix, o.tag(key), len(id), id, key)
+// ids is the name of the set of a key's adjustments.
+func (o Options) ids(key string) string {
+	return fmt.Sprintf("%sid:{%s}%s", o.Prefix, o.tag(key), key)
 }

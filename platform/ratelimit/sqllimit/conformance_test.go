@@ -43,6 +43,9 @@ func TestVectors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ratelimittest.Vectors(t, open, files, os.Getenv("REQUIRE_BACKENDS") == "1")
+			t.Run("moved", func(t *testing.T) {
+				ratelimittest.MovedVectors(t, openSQLite, open, files, os.Getenv("REQUIRE_BACKENDS") == "1")
+			})
 		})
 	}
 }

@@ -6,6 +6,7 @@ type statements struct {
 	lock, read, write, extend, reset string
 	remember, unremember             string
 	idle, sweepIdle, sweep, sweepIDs string
+	head, whole, adjusted, list      string
 }
 
 func statementsFor(d sqldb.Dialect) statements {
@@ -23,6 +24,14 @@ func statementsFor(d sqldb.Dialect) statements {
 			SELECT key, cell FROM ratelimit_cells WHERE expires_at < $1 AND cell <> '' LIMIT $2) AND expires_at < $1`),
 		sweepIDs: d.SQL(`DELETE FROM ratelimit_adjusted WHERE (key, id) IN (
 			SELECT key, id FROM ratelimit_adjusted WHERE expires_at < $1 LIMIT $2)`),
+		head:     d.SQL(`SELECT data FROM ratelimit_cells WHERE key = $1 AND cell = ''`),
+		whole:    d.SQL(`SELECT cell, data FROM ratelimit_cells WHERE key = $1`),
+		adjusted: d.SQL(`SELECT id, expires_at FROM ratelimit_adjusted WHERE key = $1`),
+		// Each half ends by itself, so that a page costs no more than a page.
+		list: d.SQL(`SELECT key FROM (
+				SELECT * FROM (SELECT key FROM ratelimit_cells WHERE cell = '' AND key > $1 ORDER BY key LIMIT $2) AS counted
+				UNION SELECT * FROM (SELECT DISTINCT key FROM ratelimit_adjusted WHERE key > $1 ORDER BY key LIMIT $2) AS adjusted
+			) AS known ORDER BY key LIMIT $2`),
 	}
 	if d == sqldb.Postgres {
 		// The locks come one after the other in the order given, so callers that sort never wait in a circle. They are

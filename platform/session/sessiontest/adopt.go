@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"vibesdk-gcp/platform/session"
 )
@@ -86,6 +87,28 @@ func adoptedSessionsGoOn(w *world) {
 		}
 	}
 	w.same("what went on here", now, w.load(d, "s", nil))
+}
+
+// adoptedRefusalsAreKnown: a mutation that was refused after the first copy is not looked at again at the new home.
+func adoptedRefusalsAreKnown(w *world) {
+	d := w.open()
+	s := w.store(d)
+	w.applied(s, "s", session.Mutation{ID: "init", Kind: session.Initialize, Payload: []byte(`1`)})
+	older := w.load(d, "s", nil)
+	refused := session.Mutation{ID: "refused", Kind: session.Initialize, Payload: []byte("2")}
+	had := w.apply(s, "s", refused)[0]
+	newer := copyOf(w.load(d, "s", nil))
+	newer.UpdatedAt = older.UpdatedAt.Add(time.Microsecond) // both may be of one microsecond
+	w.moveOut(d, "s")
+	here := w.uncached(w.open())
+	w.adopt(here, older, true)
+	w.adopt(here, newer, true)
+	w.adopt(here, newer, false)
+	w.again(here, "s", refused, had)
+	if _, changed, err := here.Adopt(w.Context(), older); err != nil || changed {
+		w.Errorf("the older copy again: %t, %v", changed, err)
+	}
+	w.again(here, "s", refused, had)
 }
 
 // adoptedTombstonesRemember: what was destroyed at its old home stays so, and its mutations stay known.

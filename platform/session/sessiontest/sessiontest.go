@@ -117,6 +117,7 @@ var cases = []suiteCase{
 	{"AlarmsAreListed", alarmsAreListed},
 
 	{"AdoptedSessionsGoOn", adoptedSessionsGoOn},
+	{"AdoptedRefusalsAreKnown", adoptedRefusalsAreKnown},
 	{"AdoptedTombstonesRemember", adoptedTombstonesRemember},
 	{"AdoptionIsOne", adoptionIsOne},
 	{"FaultyRecordsAreNotAdopted", faultyRecordsAreNotAdopted},

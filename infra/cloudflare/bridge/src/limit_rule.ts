@@ -57,6 +57,19 @@ export interface Decided {
   decisions: Decision[];
 }
 
+/** All that is known of a key, in the form in which it moves to another home. Times are milliseconds. */
+export interface Counts {
+  key: string;
+  /** How far back the longest window reaches that charged the key. */
+  horizon: number;
+  /** The time of the last charge by the home's own clock, 0 for none. */
+  clock: number;
+  sizes: { size: number; used: number }[];
+  /** In ascending order of start. */
+  buckets: { start: number; count: number }[];
+  adjusted: { id: string; until: number }[];
+}
+
 export function ruleOf(config: LimitConfig): Rule {
   for (const name of ["limit", "period"] as const) check(name, config[name], name === "period" ? 0.001 : 0);
   for (const name of ["burst", "burstWindow", "bucketSize", "dailyLimit"] as const) {
@@ -80,4 +93,15 @@ export function checkRule(rule: Rule | undefined): Rule {
 
 function check(name: string, value: unknown, least: number): void {
   if (typeof value !== "number" || !(value >= least && value <= 1e9)) throw new RangeError(`limit config: ${name} must be ${least} to 1e9`);
+}
+
+/** Throws unless every number of counts is one that can be counted with. */
+export function checkCounts(counts: Counts | undefined): Counts {
+  const whole = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+  const good = typeof counts === "object" && counts !== null && whole(counts.horizon) && whole(counts.clock) &&
+    Array.isArray(counts.sizes) && counts.sizes.every((known) => whole(known?.size) && known.size > 0 && whole(known.used)) &&
+    Array.isArray(counts.buckets) && counts.buckets.every((bucket) => whole(bucket?.start) && Number.isFinite(bucket.count)) &&
+    Array.isArray(counts.adjusted) && counts.adjusted.every((known) => typeof known?.id === "string" && whole(known.until));
+  if (!good) throw new RangeError("limit config: counts must be whole numbers, and their sums finite");
+  return counts;
 }

@@ -1,17 +1,19 @@
 import type { Env } from "./env";
 import { allowed } from "./env";
-import { readBody } from "./frame";
-import { checkRule } from "./limit_rule";
-import type { Charge, Correction, Decided, LimitConfig, LimitResult } from "./limit_rule";
+import { maxBody, readBody } from "./frame";
+import { checkCounts, checkRule } from "./limit_rule";
+import type { Charge, Correction, Counts, Decided, LimitConfig, LimitResult } from "./limit_rule";
 import { Problem, reason } from "./problem";
 
-/** What DORateLimitStore and RateLimitObject both offer; only the second takes a time, and has the last two. */
+/** What DORateLimitStore and RateLimitObject both offer; only the second takes a time, and has the last four. */
 interface LimitStub {
   increment(key: string, config: LimitConfig, n: number, now?: number): Promise<LimitResult>;
   getRemainingLimit(key: string, config: LimitConfig, now?: number): Promise<number>;
   resetLimit(key: string): Promise<void>;
   take(charges: Charge[], dry: boolean, keep: number, now?: number): Promise<Decided>;
   adjust(correction: Correction, keep: number, now?: number): Promise<void>;
+  dump(key: string): Promise<Counts>;
+  restore(counts: Counts, keep: number): Promise<boolean>;
 }
 
 interface LimitRequest {
@@ -21,6 +23,7 @@ interface LimitRequest {
   key?: string;
   charges?: Charge[];
   correction?: Correction;
+  counts?: Counts;
   dry?: boolean;
   /** How long counts are kept at least, in milliseconds. */
   keep?: number;
@@ -34,7 +37,7 @@ export async function limits(request: Request, url: URL, binding: string, verb: 
   if (request.method !== "POST") throw new Problem(405, "method_not_allowed", "limits are asked with POST");
   const key = keyOf(url.searchParams.get("key"));
   const stub = namespace.getByName(key) as unknown as LimitStub;
-  const asked = await read(request);
+  const asked = await read(request, verb === "restore" ? maxBody : 64 * 1024);
   const now = clock(request, env);
   try {
     switch (verb) {
@@ -50,6 +53,10 @@ export async function limits(request: Request, url: URL, binding: string, verb: 
       case "adjust":
         await stub.adjust(correction(asked), number("keep", asked.keep ?? 0), now);
         return new Response(null, { status: 204 });
+      case "dump":
+        return Response.json(await stub.dump(keyOf(asked.key)));
+      case "restore":
+        return Response.json({ restored: await stub.restore(counts(asked), number("keep", asked.keep ?? 0)) });
     }
   } catch (thrown) {
     if (reason(thrown).includes("limit config:")) throw new Problem(400, "invalid", reason(thrown));
@@ -58,8 +65,8 @@ export async function limits(request: Request, url: URL, binding: string, verb: 
   throw new Problem(404, "not_found", "no such path");
 }
 
-async function read(request: Request): Promise<LimitRequest> {
-  const text = new TextDecoder().decode(await readBody(request, 64 * 1024));
+async function read(request: Request, most: number): Promise<LimitRequest> {
+  const text = new TextDecoder().decode(await readBody(request, most));
   if (text === "") return {};
   try {
     const value: unknown = JSON.parse(text);
@@ -102,6 +109,12 @@ function correction(asked: LimitRequest): Correction {
   return {
     id: keyOf(given?.id), key: keyOf(given?.key), rule: checkRule(given?.rule), bucket: given?.bucket as number, delta: number("delta", given?.delta),
   };
+}
+
+function counts(asked: LimitRequest): Counts {
+  const given = checkCounts(asked.counts);
+  keyOf(given.key);
+  return given;
 }
 
 function clock(request: Request, env: Env): number | undefined {

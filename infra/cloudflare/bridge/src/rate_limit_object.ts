@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "./env";
 import { ruleOf } from "./limit_rule";
-import type { Charge, Correction, Decided, Decision, LimitConfig, LimitResult, Rule } from "./limit_rule";
+import type { Charge, Correction, Counts, Decided, Decision, LimitConfig, LimitResult, Rule } from "./limit_rule";
 import { day, decide, first, span } from "./limit_window";
 import type { Bucket } from "./limit_window";
 
@@ -107,6 +107,35 @@ export class RateLimitObject extends DurableObject<Env> {
     this.#sql.exec("DELETE FROM buckets WHERE key = ?", key);
     this.#sql.exec("DELETE FROM heads WHERE key = ?", key);
     this.#heads.delete(key);
+  }
+
+  /** All that is known of a key. */
+  dump(key: string): Counts {
+    const head = this.#head(key);
+    return {
+      key, horizon: head.horizon, clock: head.clock, sizes: head.sizes,
+      buckets: this.#sql.exec<{ start: number; count: number }>("SELECT start, count FROM buckets WHERE key = ? ORDER BY start", key).toArray(),
+      adjusted: this.#sql.exec<{ id: string; until: number }>("SELECT id, until FROM corrected WHERE key = ?", key).toArray(),
+    };
+  }
+
+  /** Makes the counts of another home those of their key, unless it was charged later here. Corrections become known in either case. */
+  restore(counts: Counts, keep: number): boolean {
+    return this.#change(undefined, () => {
+      const { key } = counts;
+      for (const { id, until } of counts.adjusted) {
+        this.#sql.exec("INSERT INTO corrected VALUES (?1, ?2, ?3) ON CONFLICT (key, id) DO UPDATE SET until = max(until, ?3)", key, id, until);
+        this.#sweepIn = Math.max(this.#sweepIn, until - Date.now());
+      }
+      if (this.#head(key).clock > counts.clock) return false;
+      this.resetLimit(key);
+      if (counts.sizes.length === 0) return true;
+      const horizon = Math.max(counts.horizon, keep);
+      for (const { start, count } of counts.buckets) this.#sql.exec("INSERT INTO buckets VALUES (?, ?, ?)", key, start, count);
+      this.#sql.exec("INSERT INTO heads VALUES (?, ?, ?, ?)", key, horizon, counts.clock, JSON.stringify(counts.sizes));
+      this.#sweepIn = Math.max(this.#sweepIn, horizon);
+      return true;
+    });
   }
 
   /** Clears what no window reaches any more, and comes back while anything is left. */
