@@ -255,7 +255,7 @@ func (b *LetterBox) change(ctx context.Context, id string, version int64, what s
 		l.Version, l.ChangedAt = l.Version+1, stored(b.now())
 		switch err = b.driver.Save(ctx, l); {
 		case err == nil:
-			b.log.InfoContext(ctx, "dead letter "+what, "letter", id, "message_id", l.Message.ID, "topic", l.Topic)
+			b.log.InfoContext(ctx, "dead letter changed", "what", what, "letter", id, "message_id", l.Message.ID, "topic", l.Topic)
 			return l, nil
 		case !errors.Is(err, ErrConflict) || version != 0 || try == changeTries:
 			return Letter{}, fmt.Errorf("dead letter %s: %w", id, err)

@@ -221,8 +221,8 @@ func readHostClose(text []byte) (*hostClose, error) {
 
 // sendable reports whether a close frame may carry a code (RFC 6455, 7.4).
 func sendable(code websocket.StatusCode) bool {
-	switch {
-	case code == 1004 || code == websocket.StatusNoStatusRcvd || code == websocket.StatusAbnormalClosure || code == websocket.StatusTLSHandshake:
+	switch code {
+	case 1004, websocket.StatusNoStatusRcvd, websocket.StatusAbnormalClosure, websocket.StatusTLSHandshake:
 		return false
 	default:
 		return code >= 1000 && code <= 1014 || code >= 3000 && code <= 4999

@@ -68,7 +68,7 @@ func (h *agentHost) serve(g *Gateway, w http.ResponseWriter, r *http.Request, at
 			return nil
 		},
 		Transport: h.Transport(), FlushInterval: -1, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) { h.failed(g, ctx, w, r, err) },
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) { h.failed(ctx, g, w, r, err) },
 	}
 	proxy.ServeHTTP(w, r.WithContext(ctx))
 }
@@ -76,7 +76,7 @@ func (h *agentHost) serve(g *Gateway, w http.ResponseWriter, r *http.Request, at
 var errDraining = errors.New("the server is stopping")
 
 // failed answers a request that the host did not.
-func (h *agentHost) failed(g *Gateway, ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
+func (h *agentHost) failed(ctx context.Context, g *Gateway, w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && context.Cause(ctx) == context.Canceled { //nolint:errorlint // the cause as it was set
 		return // nobody is listening
 	}

@@ -71,7 +71,7 @@ func (h *agentHost) dial(ctx context.Context, r *http.Request, session string, w
 	headers.Set("X-Forwarded-For", strings.TrimPrefix(addressOf(r), "ip:"))
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	ws, resp, err := websocket.Dial(ctx, address.String(), &websocket.DialOptions{
+	ws, resp, err := websocket.Dial(ctx, address.String(), &websocket.DialOptions{ //nolint:bodyclose // the library has read it
 		HTTPClient: h.HTTP(), HTTPHeader: headers, CompressionMode: websocket.CompressionDisabled,
 	})
 	switch {

@@ -41,9 +41,11 @@ func stream(w http.ResponseWriter, lines ...string) {
 func (l *live) agent(t testing.TB, path string) socket {
 	t.Helper()
 	s := l.dial(t, path)
-	for !strings.Contains(s.next(t), "cf_agent_mcp_servers") {
+	for {
+		if strings.Contains(s.next(t), "cf_agent_mcp_servers") {
+			return s
+		}
 	}
-	return s
 }
 
 // TestAgentHostContract: what the host is told, and how.
@@ -135,7 +137,7 @@ func TestAgentHostErrors(t *testing.T) {
 		"empty":       {status(500, `{"error":""}`), []string{"Unknown error occurred"}},
 		"number":      {status(500, `{"error":5}`), []string{"Unknown error occurred"}},
 		"longText":    {status(500, `{"error":"`+strings.Repeat("é", 5000)+`"}`), []string{strings.Repeat("é", 2048)}},
-		"redirect":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }, []string{"Unknown error occurred"}},
+		"redirect":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, []string{"Unknown error occurred"}},
 		"html":        {media("text/html", "<html>"), []string{odd}},
 		"noJSON":      {media("application/json", "{"), []string{odd}},
 		"large":       {media("application/json", `"`+strings.Repeat("x", 10<<20)+`"`), []string{odd}},
@@ -162,7 +164,7 @@ func TestAgentHostErrors(t *testing.T) {
 		}
 		s.send(t, call(name, name, "[]"))
 		for i, want := range c.want {
-			frame := failure(name, want)
+			var frame string
 			if i < len(c.want)-1 {
 				frame = fmt.Sprintf(`{"type":"rpc","id":%q,"success":true,"done":false,"result":%s}`, name, want)
 			} else {
@@ -305,7 +307,7 @@ func TestAgentHostMessages(t *testing.T) {
 			return
 		}
 		stream(w, ``, `{"done":false,"result":"unseen"}`, `{"text":"one","binary":"AQL/"}`,
-			fmt.Sprintf(`{"text":%q,"done":true,"result":"unseen"}`, fmt.Sprint(c.Binary, string(c.Connection.Data))))
+			fmt.Sprintf(`{"text":%q,"done":true,"result":"unseen"}`, fmt.Sprintf("%d%s", c.Binary, c.Connection.Data)))
 	})
 	s := l.agent(t, "/agents/c/m")
 	s.send(t, "readonly")
@@ -342,7 +344,10 @@ func TestAgentHostCallsInOrder(t *testing.T) {
 		l := startHost(t, func(w http.ResponseWriter, r *http.Request) {
 			defer under.Add(-1)
 			n := under.Add(1)
-			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			for m := most.Load(); n > m; m = most.Load() {
+				if most.CompareAndSwap(m, n) {
+					break
+				}
 			}
 			var c gateway.HostCall
 			_ = json.NewDecoder(r.Body).Decode(&c) // a wrong call fails the test below
@@ -524,7 +529,7 @@ func TestAgentHostRequests(t *testing.T) {
 	if a.StatusCode != http.StatusCreated || a.Header.Get("X-Own") != "yes" || a.Header.Get("Set-Cookie") != "" || a.Header.Get("Location") != "/elsewhere" {
 		t.Errorf("answer %d %v", a.StatusCode, a.Header)
 	}
-	if got.Method != "PATCH" || got.RequestURI != "/agents/c//x/a%2Fb?q=%zz;1&token=mine" || got.Header.Get("Agent-Session") != "c%2Fx" ||
+	if got.Method != http.MethodPatch || got.RequestURI != "/agents/c//x/a%2Fb?q=%zz;1&token=mine" || got.Header.Get("Agent-Session") != "c%2Fx" ||
 		got.Header.Get("Authorization") != "Bearer "+labKey || got.Header.Get("X-Own") != "1" || got.Header.Get("X-Forwarded-For") != "127.0.0.1" || got.Header.Get("Agent-Timeout-Ms") != "300" {
 		t.Errorf("request %s %s %v", got.Method, got.RequestURI, got.Header)
 	}
@@ -537,7 +542,7 @@ func TestAgentHostRequests(t *testing.T) {
 	}
 
 	body, write := io.Pipe()
-	req, err := http.NewRequestWithContext(t.Context(), "POST", l.URL+"/agents/c/x/both", body)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, l.URL+"/agents/c/x/both", body)
 	if err != nil {
 		t.Fatal(err)
 	}

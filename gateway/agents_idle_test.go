@@ -66,7 +66,7 @@ func TestIdleSockets(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Wait() //nolint:errcheck // its own tests tell
+	defer cmd.Wait() // its own tests tell
 	defer stay.Close()
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || strings.TrimSpace(line) != "connected" {
 		t.Fatalf("clients: %q, %v", line, err)

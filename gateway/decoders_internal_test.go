@@ -20,7 +20,7 @@ func request(method, target string, header ...string) *http.Request {
 	if err != nil || !strings.HasPrefix(target, "/") {
 		return nil
 	}
-	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody) //nolint:noctx // it goes nowhere
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 	r.Method, r.URL, r.RequestURI = method, u, target
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])

@@ -65,7 +65,7 @@ func TestLettersAreListedAndShown(t *testing.T) {
 	for range 10 {
 		var page gateway.DeadLetterPage
 		got := f.call(t, "GET", "/v1/dead-letters?limit=3&after="+after, "")
-		if err := json.Unmarshal([]byte(got.body), &page); err != nil || got.StatusCode != 200 {
+		if err := json.Unmarshal([]byte(got.body), &page); err != nil || got.StatusCode != http.StatusOK {
 			t.Fatal(got.StatusCode, got.body)
 		}
 		for _, l := range page.DeadLetters {
@@ -93,22 +93,22 @@ func TestLettersAreListedAndShown(t *testing.T) {
 	for query, want := range map[string]string{
 		"state=gone": "state", "limit=0": "limit", "from=yesterday": "from", "after=x": "cursor", "newest=maybe": "newest", "reason=%ff": "reason",
 	} {
-		if got := f.call(t, "GET", "/v1/dead-letters?"+query, ""); got.StatusCode != 400 || !strings.Contains(got.body, want) {
+		if got := f.call(t, "GET", "/v1/dead-letters?"+query, ""); got.StatusCode != http.StatusBadRequest || !strings.Contains(got.body, want) {
 			t.Errorf("%s: %d %s, want 400 about %s", query, got.StatusCode, got.body, want)
 		}
 	}
 
 	got := f.call(t, "GET", "/v1/dead-letters/"+events.LetterID("janitor", "tick0"), "")
-	if got.StatusCode != 200 || !strings.Contains(got.body, `"data":{"kind":"DUE_JOBS"}`) {
+	if got.StatusCode != http.StatusOK || !strings.Contains(got.body, `"data":{"kind":"DUE_JOBS"}`) {
 		t.Errorf("show: %d %s", got.StatusCode, got.body)
 	}
 	if got := f.call(t, "GET", "/v1/dead-letters/"+events.LetterID("none", "odd"), ""); !strings.Contains(got.body, `"dataBase64":"/w=="`) || !strings.Contains(got.body, "f.go:1") {
 		t.Errorf("show: %d %s", got.StatusCode, got.body)
 	}
-	if got := f.call(t, "GET", "/v1/dead-letters/none", ""); got.StatusCode != 404 {
+	if got := f.call(t, "GET", "/v1/dead-letters/none", ""); got.StatusCode != http.StatusNotFound {
 		t.Errorf("a letter that is not there: %d", got.StatusCode)
 	}
-	if got := f.call(t, "GET", "/v1/dead-letters:count?state=open", ""); got.StatusCode != 200 || !strings.Contains(got.body, `"subscription":"janitor","state":"open","count":5`) {
+	if got := f.call(t, "GET", "/v1/dead-letters:count?state=open", ""); got.StatusCode != http.StatusOK || !strings.Contains(got.body, `"subscription":"janitor","state":"open","count":5`) {
 		t.Errorf("count: %d %s", got.StatusCode, got.body)
 	}
 }
@@ -133,29 +133,29 @@ func TestLettersAreEdited(t *testing.T) {
 		`{"payload":1}`:                  "unknown field",
 		`{"messageId":"` + strings.Repeat("x", 1025) + `"}`: "1025 bytes",
 	} {
-		if got := f.call(t, "PATCH", path, body); got.StatusCode != 400 || !strings.Contains(got.body, want) {
+		if got := f.call(t, "PATCH", path, body); got.StatusCode != http.StatusBadRequest || !strings.Contains(got.body, want) {
 			t.Errorf("%.60s: %d %s, want 400 about %s", body, got.StatusCode, got.body, want)
 		}
 	}
-	if got := f.call(t, "PATCH", path, `{"version":7,"data":`+good+`}`); got.StatusCode != 409 {
+	if got := f.call(t, "PATCH", path, `{"version":7,"data":`+good+`}`); got.StatusCode != http.StatusConflict {
 		t.Errorf("at another version: %d %s", got.StatusCode, got.body)
 	}
 	if after, err := box.Letter(t.Context(), id); err != nil || after.Version != before.Version || string(after.Message.Data) != string(before.Message.Data) {
 		t.Errorf("refused edits changed the letter: %+v, %v", after, err)
 	}
-	if got := f.call(t, "PATCH", path, `{"version":1,"data":`+good+`}`); got.StatusCode != 200 || !strings.Contains(got.body, `"edited":true`) {
+	if got := f.call(t, "PATCH", path, `{"version":1,"data":`+good+`}`); got.StatusCode != http.StatusOK || !strings.Contains(got.body, `"edited":true`) {
 		t.Errorf("edit: %d %s", got.StatusCode, got.body)
 	}
 	if after, err := box.Letter(t.Context(), id); err != nil || string(after.Message.Data) != good {
 		t.Errorf("stored %s, %v; want it byte for byte", after.Message.Data, err)
 	}
-	if got := f.call(t, "POST", path+":park", `{"note":"asked"}`); got.StatusCode != 200 || !strings.Contains(got.body, `"state":"parked"`) || !strings.Contains(got.body, "asked") {
+	if got := f.call(t, "POST", path+":park", `{"note":"asked"}`); got.StatusCode != http.StatusOK || !strings.Contains(got.body, `"state":"parked"`) || !strings.Contains(got.body, "asked") {
 		t.Errorf("park: %d %s", got.StatusCode, got.body)
 	}
-	if got := f.call(t, "POST", path+":release", ""); got.StatusCode != 200 || !strings.Contains(got.body, `"state":"open"`) {
+	if got := f.call(t, "POST", path+":release", ""); got.StatusCode != http.StatusOK || !strings.Contains(got.body, `"state":"open"`) {
 		t.Errorf("release: %d %s", got.StatusCode, got.body)
 	}
-	if got := f.call(t, "POST", path+":burn", ""); got.StatusCode != 404 {
+	if got := f.call(t, "POST", path+":burn", ""); got.StatusCode != http.StatusNotFound {
 		t.Errorf("burn: %d %s", got.StatusCode, got.body)
 	}
 }
@@ -166,7 +166,7 @@ func TestLettersAreReplayed(t *testing.T) {
 	lines := func(body string) (results []map[string]any) {
 		t.Helper()
 		got := f.call(t, "POST", "/v1/dead-letters:replay", body)
-		if got.StatusCode != 200 || got.Header.Get("Content-Type") != "application/jsonl" {
+		if got.StatusCode != http.StatusOK || got.Header.Get("Content-Type") != "application/jsonl" {
 			t.Fatal(got.StatusCode, got.body)
 		}
 		in := bufio.NewScanner(strings.NewReader(got.body))
@@ -186,9 +186,9 @@ func TestLettersAreReplayed(t *testing.T) {
 	if len(f.outbox.sent) > 0 {
 		t.Errorf("a dry run published %+v", f.outbox.sent)
 	}
-	real := lines(`{"topic":"cleanup-ticks","rate":1000}`)
-	if len(real) != 4 || real[0]["messageId"] != "tick0" || real[0]["outcome"] != "replayed" || real[3]["replayed"] != 3.0 {
-		t.Errorf("replay: %v", real)
+	done := lines(`{"topic":"cleanup-ticks","rate":1000}`)
+	if len(done) != 4 || done[0]["messageId"] != "tick0" || done[0]["outcome"] != "replayed" || done[3]["replayed"] != 3.0 {
+		t.Errorf("replay: %v", done)
 	}
 	if len(f.outbox.sent) != 3 || f.outbox.sent[0].ID != "tick0" || f.outbox.sent[0].Replays() != 1 || string(f.outbox.sent[0].Data) != `{ "kind": "DUE_JOBS" }` {
 		t.Errorf("published %+v", f.outbox.sent)
@@ -196,7 +196,7 @@ func TestLettersAreReplayed(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"states":["parked"]}`: "parked ones are not replayed", `{"rate":-1}`: "rate", `{"limit":-1}`: "limit", `{"from":1}`: "body", `{"filter":{}}`: "unknown field",
 	} {
-		if got := f.call(t, "POST", "/v1/dead-letters:replay", body); got.StatusCode != 400 || !strings.Contains(got.body, want) {
+		if got := f.call(t, "POST", "/v1/dead-letters:replay", body); got.StatusCode != http.StatusBadRequest || !strings.Contains(got.body, want) {
 			t.Errorf("%s: %d %s, want 400 about %s", body, got.StatusCode, got.body, want)
 		}
 	}
@@ -206,7 +206,7 @@ func TestLettersAreReplayed(t *testing.T) {
 func TestReplayEndsWhenTheServerStops(t *testing.T) {
 	t.Parallel()
 	f, box := letters(t, 10)
-	req, err := http.NewRequestWithContext(t.Context(), "POST", f.URL+"/v1/dead-letters:replay", strings.NewReader(`{"topic":"cleanup-ticks","rate":0.001}`))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.URL+"/v1/dead-letters:replay", strings.NewReader(`{"topic":"cleanup-ticks","rate":0.001}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,11 +234,11 @@ func TestReplayEndsWhenTheServerStops(t *testing.T) {
 func TestLettersArePurged(t *testing.T) {
 	t.Parallel()
 	f, _ := letters(t, 3)
-	if got := f.call(t, "POST", "/v1/dead-letters:purge", `{"topic":"cleanup-ticks"}`); got.StatusCode != 400 || !strings.Contains(got.body, "states") {
+	if got := f.call(t, "POST", "/v1/dead-letters:purge", `{"topic":"cleanup-ticks"}`); got.StatusCode != http.StatusBadRequest || !strings.Contains(got.body, "states") {
 		t.Errorf("without states: %d %s", got.StatusCode, got.body)
 	}
 	for _, body := range []string{`{"states":["open"],"topic":"cleanup-ticks","dryRun":true}`, `{"states":["open"],"topic":"cleanup-ticks"}`} {
-		if got := f.call(t, "POST", "/v1/dead-letters:purge", body); got.StatusCode != 200 || !strings.Contains(got.body, `"purged":3`) {
+		if got := f.call(t, "POST", "/v1/dead-letters:purge", body); got.StatusCode != http.StatusOK || !strings.Contains(got.body, `"purged":3`) {
 			t.Errorf("%s: %d %s", body, got.StatusCode, got.body)
 		}
 	}
@@ -250,7 +250,7 @@ func TestLettersArePurged(t *testing.T) {
 func TestWithoutLetters(t *testing.T) {
 	t.Parallel()
 	f := start(t)
-	if got := f.call(t, "GET", "/v1/dead-letters", ""); got.StatusCode != 404 || !strings.Contains(got.body, "there is no /v1/dead-letters") {
+	if got := f.call(t, "GET", "/v1/dead-letters", ""); got.StatusCode != http.StatusNotFound || !strings.Contains(got.body, "there is no /v1/dead-letters") {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 }

@@ -147,9 +147,10 @@ func (e *logEventWriter) Write(p []byte) (int, error) {
 			break
 		}
 		if end == 0 {
-			for end = maxLogLine; end > maxLogLine-utf8.UTFMax && !utf8.RuneStart(e.pending[end-1]); end-- { // do not cut a character
+			end = maxLogLine - 1
+			for end > maxLogLine-utf8.UTFMax-1 && !utf8.RuneStart(e.pending[end]) { // do not cut a character
+				end--
 			}
-			end--
 		}
 		if err := e.send(end); err != nil {
 			return 0, err

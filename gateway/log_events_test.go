@@ -85,7 +85,7 @@ func TestLogEventsGoOnWhereTheCallerWas(t *testing.T) {
 	f.runtime.print(sandbox.PhaseBuild, "one\ntwo\nha")
 	path := "/v1/sandboxes/" + r.ID + "/logs"
 	next, resp := f.logEvents(t, path, "")
-	if got := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || got != "text/event-stream" || resp.Header.Get("Vary") != "Accept" {
+	if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || got != "text/event-stream" || resp.Header.Get("Vary") != "Accept" {
 		t.Fatalf("%s %v", resp.Status, resp.Header)
 	}
 	id := wantLog(t, next, 1, sandbox.PhaseBuild, "one\ntwo\n") // half a line waits
@@ -96,7 +96,7 @@ func TestLogEventsGoOnWhereTheCallerWas(t *testing.T) {
 
 	f.runtime.print(sandbox.PhaseBuild, "lf ü\n")
 	next, _ = f.logEvents(t, path, id)
-	id = wantLog(t, next, 1, sandbox.PhaseBuild, "half ü\n")
+	wantLog(t, next, 1, sandbox.PhaseBuild, "half ü\n")
 	f.runtime.report(sandbox.Status{Build: sandbox.Done})
 	f.move(t, r.ID, sandbox.Starting, nil)
 	f.runtime.print(sandbox.PhaseServe, "serving\n")

@@ -65,7 +65,7 @@ func TestAllOriginsAreLetInWithoutCredentialsAndWithKeysOnly(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(o *gateway.Options) { o.APIKey, o.Origins = "correct horse battery", []string{"*"} })
 	got := f.call(t, "GET", "/v1/sandboxes", "", header("Origin", "https://any.test"), header("Authorization", "Bearer correct horse battery"))
-	if got.StatusCode != 200 || got.Header.Get("Access-Control-Allow-Origin") != "*" || got.Header.Get("Access-Control-Allow-Credentials") != "" {
+	if got.StatusCode != http.StatusOK || got.Header.Get("Access-Control-Allow-Origin") != "*" || got.Header.Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("%s %v", got.Status, got.Header)
 	}
 	o := f.gateway.Options

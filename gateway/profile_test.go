@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -10,14 +11,14 @@ import (
 func TestProfilesAreForThoseWhoMayDoEverything(t *testing.T) {
 	t.Parallel()
 	f := start(t)
-	if got := f.call(t, "GET", "/debug/pprof/goroutine?debug=2", ""); got.StatusCode != 200 || !strings.Contains(got.body, "TestProfilesAreForThoseWhoMayDoEverything") {
+	if got := f.call(t, "GET", "/debug/pprof/goroutine?debug=2", ""); got.StatusCode != http.StatusOK || !strings.Contains(got.body, "TestProfilesAreForThoseWhoMayDoEverything") {
 		t.Errorf("goroutines: %d %.200s", got.StatusCode, got.body)
 	}
-	if got := f.call(t, "GET", "/debug/pprof/", ""); got.StatusCode != 200 || !strings.Contains(got.body, "heap") {
+	if got := f.call(t, "GET", "/debug/pprof/", ""); got.StatusCode != http.StatusOK || !strings.Contains(got.body, "heap") {
 		t.Errorf("the list: %d %.200s", got.StatusCode, got.body)
 	}
 	f.call(t, "GET", "/debug/pprof/nothing", "").wantProblem(t, 404, "not-found")
-	if got := f.call(t, "GET", "/debug/pprof/cmdline", ""); got.StatusCode != 404 {
+	if got := f.call(t, "GET", "/debug/pprof/cmdline", ""); got.StatusCode != http.StatusNotFound {
 		t.Errorf("arguments of the process: %d %s", got.StatusCode, got.body)
 	}
 

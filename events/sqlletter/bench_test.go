@@ -16,7 +16,7 @@ import (
 // same size beside it. x-publish is the rate of the replay as a multiple of the latter.
 func BenchmarkReplay(b *testing.B) {
 	for name, fresh := range map[string]func(testing.TB) string{
-		"sqlite": sqlite, "postgres": func(tb testing.TB) string { return testenv.Postgres(tb) },
+		"sqlite": sqlite, "postgres": testenv.Postgres,
 	} {
 		b.Run(name, func(b *testing.B) {
 			const count = 2000

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// MaxFile is the largest file of callers in bytes, and MaxEntries the most callers in it: each call compares its key with
-	// all of them.
-	MaxFile    = 1 << 20
+	// MaxFile is the largest file of callers in bytes.
+	MaxFile = 1 << 20
+	// MaxEntries is the most callers in it: each call compares its key with all of them.
 	MaxEntries = 1000
 	// maxName bounds a caller's name in bytes.
 	maxName = 64

@@ -51,7 +51,7 @@ type keySet struct {
 
 // VerifySignature returns the payload of a token that one of the keys signed.
 func (s *keySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
-	jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil || len(jws.Signatures) != 1 {
 		return nil, errors.New("the token is malformed")
 	}
@@ -80,7 +80,7 @@ func (s *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 	if wait == nil && (now.After(s.fresh) || len(found) == 0) && (s.asked.IsZero() || now.Sub(s.asked) >= keysPause) {
 		wait = make(chan struct{})
 		s.asked, s.pending = now, wait
-		go s.ask(now, wait)
+		go s.ask(now, wait) //nolint:gosec // it is for all who wait, not for this caller alone
 	}
 	s.mu.Unlock()
 	if len(found) == 0 && wait != nil {

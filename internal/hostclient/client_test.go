@@ -65,7 +65,7 @@ func TestWhyThereIsNoAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = c.Do(req) //nolint:bodyclose // there is none
+		_, err = c.Do(req)
 		if err == nil || hostclient.NotConnected(err) != s.notConnected || strings.Contains(hostclient.Cause(err).Error(), "secret") {
 			t.Errorf("%v, not connected: %t", err, hostclient.NotConnected(err))
 		}
@@ -78,7 +78,9 @@ func TestWhyThereIsNoAnswer(t *testing.T) {
 
 func TestQuotes(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]string{"": "", " \n": "", "a\n\x00b": ": a b", strings.Repeat("é", 150): ": " + strings.Repeat("é", 100), "\xff": ""} {
+	for in, want := range map[string]string{ //nolint:gocritic // white space is what it is about
+		"": "", " \n": "", "a\n\x00b": ": a b", strings.Repeat("é", 150): ": " + strings.Repeat("é", 100), "\xff": "",
+	} {
 		if got := hostclient.Quote([]byte(in)); got != want {
 			t.Errorf("%q becomes %q, want %q", in, got, want)
 		}

@@ -86,14 +86,14 @@ var debianRoot = sync.OnceValues(func() (string, error) {
 	if isFile(filepath.Join(root, "etc", "debian_version")) {
 		return root, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(root), 0o750); err != nil {
 		return "", err
 	}
 	made, err := os.MkdirTemp(filepath.Dir(root), "making-")
 	if err != nil {
 		return "", err
 	}
-	if err := os.Chmod(made, 0o755); err != nil {
+	if err := os.Chmod(made, 0o755); err != nil { //nolint:gosec // it is the root folder of a system
 		return "", err
 	}
 	out, err := exec.Command("debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", made).CombinedOutput()

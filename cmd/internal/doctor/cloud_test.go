@@ -61,7 +61,7 @@ func (c scheduleServer) ListJobs(_ context.Context, in *schedulerpb.ListJobsRequ
 
 func (c *cloud) start(t *testing.T) doctor.Place {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it ends with the test
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,6 +68,7 @@ func judge(f *checkup.Findings, job *schedulerpb.Job, e schedule.Entry, topic st
 		f.Warn("gcloud scheduler jobs resume "+job.GetName(), "is %s: its sweep does not run", job.GetState())
 	case schedulerpb.Job_UPDATE_FAILED:
 		f.Fail(terraform, "its last update failed")
+	case schedulerpb.Job_ENABLED, schedulerpb.Job_STATE_UNSPECIFIED: // as it should be
 	}
 	if code := job.GetStatus().GetCode(); code != 0 {
 		f.Fail("may its service agent publish to "+topic+"?", "its last attempt failed with code %d: %s", code, job.GetStatus().GetMessage())

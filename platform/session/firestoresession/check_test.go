@@ -42,7 +42,7 @@ func (a *administration) GetField(_ context.Context, in *adminpb.GetFieldRequest
 
 func administer(t *testing.T, a *administration) []checkup.Finding {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it ends with the test
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
