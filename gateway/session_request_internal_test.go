@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -135,17 +134,5 @@ func TestPreferences(t *testing.T) {
 		if got := preferenceOf(http.Header{"Prefer": {header}}, 10*time.Second); got != want {
 			t.Errorf("Prefer: %s is %+v, want %+v", header, got, want)
 		}
-	}
-}
-
-func TestImportPayloadKeepsEveryByte(t *testing.T) {
-	t.Parallel()
-	request := session.ImportRequest{Initialized: true, Parts: nil}
-	if got := string(importPayload(request)); got != `{"initialized":true,"parts":{}}` {
-		t.Errorf("without parts: %s", got)
-	}
-	request.Parts = map[session.PartName]json.RawMessage{"state": json.RawMessage("{ \"a\" : 1.0,\n \"b\":\"<&>\\u003c\" }"), "tables": json.RawMessage("[]")}
-	if got, want := string(importPayload(request)), "{\"initialized\":true,\"parts\":{\"state\":{ \"a\" : 1.0,\n \"b\":\"<&>\\u003c\" },\"tables\":[]}}"; got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

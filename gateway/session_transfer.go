@@ -2,13 +2,9 @@ package gateway
 
 import (
 	"bytes"
-	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 
-	"vibesdk-gcp/platform/session"
 	"vibesdk-gcp/platform/session/cfexport"
 	"vibesdk-gcp/schemas/gen"
 )
@@ -60,21 +56,6 @@ func (g *Gateway) importSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badRequest("the body is no export: " + err.Error())
 	}
-	m.payload = importPayload(request)
+	m.payload = request.Payload()
 	return g.mutate(w, r, m)
-}
-
-// importPayload writes a [session.ImportRequest] with each part byte for byte: the encoder would take out spaces.
-func importPayload(request session.ImportRequest) []byte {
-	var out bytes.Buffer
-	fmt.Fprintf(&out, `{"initialized":%t,"parts":{`, request.Initialized)
-	for i, name := range slices.Sorted(maps.Keys(request.Parts)) {
-		if i > 0 {
-			out.WriteByte(',')
-		}
-		fmt.Fprintf(&out, "%s:", quoted(string(name)))
-		out.Write(request.Parts[name])
-	}
-	out.WriteString("}}")
-	return out.Bytes()
 }
