@@ -34,6 +34,11 @@ func (g *Gateway) observe(next http.Handler) (http.Handler, error) {
 			seen.timeout += g.BodyPace.Grace
 			seen.extend()
 			took := time.Since(start)
+			if c.route != nil { // what was asked for is known only now
+				span := trace.SpanFromContext(r.Context())
+				span.SetName(c.pattern())
+				span.SetAttributes(attribute.String("http.route", c.route.path))
+			}
 			duration.Record(r.Context(), took.Seconds(), metric.WithAttributes(
 				attribute.String("route", c.pattern()), attribute.Int("status", seen.logged(r))))
 			g.access(r, c, path, seen, took)
@@ -42,8 +47,11 @@ func (g *Gateway) observe(next http.Handler) (http.Handler, error) {
 	}), nil
 }
 
-// traced is the context of a request with the trace that its caller began, or a new one.
+// traced is the context of a request with the trace that is under way here, that its caller began, or a new one.
 func traced(r *http.Request) context.Context {
+	if trace.SpanContextFromContext(r.Context()).IsValid() {
+		return r.Context()
+	}
 	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx

@@ -246,6 +246,8 @@ func startChild(t *testing.T, address, logPath string, seed uint64) *child {
 	}
 	t.Cleanup(func() { _ = c.cmd.Process.Kill() }) // when the test failed half-way
 	if _, err := io.ReadFull(stdout, make([]byte, 1)); err != nil {
+		_ = c.cmd.Process.Kill()
+		_ = c.cmd.Wait() // then all that it said is there
 		t.Fatalf("child did not start: %v: %s", err, c.err.String())
 	}
 	return c

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"go.opentelemetry.io/otel/metric"
 	"golang.org/x/sync/semaphore"
 
@@ -37,6 +38,8 @@ const (
 	maxHeld = 128 << 20
 	// maxRun bounds the bytes of one run, beyond the first message.
 	maxRun = 16 << 20
+	// registerFor is how long a program that starts waits for a database that is busy.
+	registerFor = 15 * time.Second
 	// pollEvery is how often consumers look although nothing woke them.
 	pollEvery = 2 * time.Second
 )
@@ -117,7 +120,16 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Driver, error) {
 // register makes the rows of the subscriptions and reads their ids.
 func (d *Driver) register(ctx context.Context, subs []events.Subscription) error {
 	for _, s := range subs {
-		if _, err := d.q.register.ExecContext(ctx, s.Name, s.Topic.Name); err != nil {
+		// SQLite does not wait for whoever recovers the file after a crash, as programs do that start together.
+		insert := func() error {
+			_, err := d.q.register.ExecContext(ctx, s.Name, s.Topic.Name)
+			if err != nil && !sqldb.IsTransient(err) {
+				err = backoff.Permanent(err)
+			}
+			return err
+		}
+		patience := backoff.NewExponentialBackOff(backoff.WithInitialInterval(10*time.Millisecond), backoff.WithMaxElapsedTime(registerFor))
+		if err := backoff.Retry(insert, backoff.WithContext(patience, ctx)); err != nil {
 			return fmt.Errorf("register subscription %s: %w", s.Name, err)
 		}
 		known := &subscription{name: s.Name, ordered: s.Topic.Ordered, dirty: true}

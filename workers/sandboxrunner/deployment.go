@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"vibesdk-gcp/events"
@@ -36,22 +37,28 @@ func (r *Runner) settled(ctx context.Context, app string, err error) error {
 // last one to change something sees what the others did. Without one that is ready the route goes: the place that it led to may be
 // another app's soon.
 func (r *Runner) settle(ctx context.Context, app string) error {
+	newest, alive, err := r.reroute(ctx, app, "")
+	if err != nil || newest == nil {
+		return err
+	}
+	return r.endReplaced(ctx, *newest, alive)
+}
+
+// reroute makes the host of an app lead to its newest ready deployment, and returns that one and all that have not ended. leaving is one
+// that does not count any more; "" for none.
+func (r *Runner) reroute(ctx context.Context, app, leaving string) (newest *sandbox.Record, alive []sandbox.Record, err error) {
 	for {
-		alive, err := r.o.Records.List(ctx, sandbox.Query{AppName: app, States: notEnded, Limit: 1000})
+		alive, err = r.o.Records.List(ctx, sandbox.Query{AppName: app, States: notEnded, Limit: 1000})
 		if err != nil {
-			return fmt.Errorf("deployments of %s: %w", app, err)
+			return nil, nil, fmt.Errorf("deployments of %s: %w", app, err)
 		}
-		newest := newestReady(alive)
-		changed, err := r.route(ctx, app, newest)
-		switch {
+		newest = newestReady(slices.DeleteFunc(slices.Clone(alive), func(rec sandbox.Record) bool { return rec.ID == leaving }))
+		switch changed, err := r.route(ctx, app, newest); {
 		case err != nil:
-			return fmt.Errorf("route of %s: %w", app, err)
-		case changed:
-			continue
-		case newest == nil:
-			return nil
+			return nil, nil, fmt.Errorf("route of %s: %w", app, err)
+		case !changed:
+			return newest, alive, nil
 		}
-		return r.endReplaced(ctx, *newest, alive)
 	}
 }
 

@@ -161,6 +161,11 @@ func (r *Runner) setStopping(rec *sandbox.Record, why string) {
 
 // finish removes everything of a sandbox that shall end and closes its record.
 func (r *Runner) finish(ctx context.Context, rec sandbox.Record) (sandbox.Record, error) {
+	if rec.AppName != "" { // first, so that nobody is led to what is being removed
+		if _, _, err := r.reroute(ctx, rec.AppName, rec.ID); err != nil {
+			return rec, err
+		}
+	}
 	if err := r.remove(ctx, rec.Ref()); err != nil {
 		return rec, err
 	}
