@@ -57,6 +57,7 @@ Settings come from the environment; cmd/internal/app/config.go lists them.`,
 	flags.StringVar(&o.listen, "listen", "", "address of gateway and router (LISTEN; default "+app.DefaultListen+")")
 	flags.StringVar(&o.data, "data", "", "folder for everything that is kept (DATA_DIR; default data)")
 	flags.StringVar(&o.runDir, "run", "", "run this folder in a sandbox, show its progress, and end it with this program")
+	flags.StringVar(&o.cloudRun, "cloud-run", "", "fake: sandboxes on a Cloud Run of this process's own (SANDBOX_BACKEND=cloudrun CLOUD_RUN=fake)")
 	flags.BoolVar(&o.open, "open", false, "with --run: open the preview in the browser")
 	switch err := cmd.ExecuteContext(ctx); {
 	case err == nil:

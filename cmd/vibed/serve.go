@@ -23,6 +23,7 @@ type options struct {
 	listen, data string
 	runDir       string
 	open         bool
+	cloudRun     string
 }
 
 // serve runs the roles until ctx ends or one of them fails.
@@ -36,6 +37,13 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	if o.data != "" {
 		config.DataDir = o.data
+	}
+	switch o.cloudRun {
+	case "":
+	case "fake":
+		config.SandboxBackend, config.CloudRun.Fake = "cloudrun", true
+	default:
+		return fmt.Errorf("--cloud-run %q is not fake; what Google's Cloud Run needs is set by the environment", o.cloudRun)
 	}
 	var project client.Project
 	if o.runDir != "" {
