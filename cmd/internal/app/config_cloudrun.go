@@ -66,7 +66,7 @@ func (c Config) CheckRoles(roles []Role) error {
 				r.fault(needed.name, "is required with SANDBOX_BACKEND=cloudrun")
 			}
 		}
-		if c.sandboxBucket() == "" || !strings.HasPrefix(c.sandboxBucket(), "gs://") {
+		if !strings.HasPrefix(c.sandboxBucket(), "gs://") {
 			r.fault("SANDBOX_BUCKET", "or SOURCES_URL must be like gs://bucket with SANDBOX_BACKEND=cloudrun")
 		}
 	}
