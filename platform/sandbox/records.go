@@ -60,11 +60,12 @@ func (rs *Records) Create(ctx context.Context, r Record, spec Spec) error {
 
 // Load returns a record. ErrNotFound when there is none.
 func (rs *Records) Load(ctx context.Context, id string) (Record, error) {
+	touched := rs.touches.unstoredOf(id)
 	r, err := rs.driver.Load(ctx, id)
 	if err != nil {
 		return Record{}, err
 	}
-	rs.touches.overlay(&r)
+	r.activeAt(touched)
 	return r, nil
 }
 
@@ -77,12 +78,13 @@ func (rs *Records) List(ctx context.Context, q Query) ([]Record, error) {
 		q.Limit = 100
 	}
 	q.Limit = min(q.Limit, 1000)
+	touched := rs.touches.unstored()
 	list, err := rs.driver.List(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	for i := range list {
-		rs.touches.overlay(&list[i])
+		list[i].activeAt(touched[list[i].ID])
 	}
 	return list, nil
 }

@@ -143,3 +143,45 @@ func TestTextsBecomeStorable(t *testing.T) {
 		t.Errorf("times are not complete: %+v", got)
 	}
 }
+
+// stored is a record driver whose reads take so long that activity is stored meanwhile.
+type stored struct {
+	sandbox.RecordDriver // nothing else is called
+
+	before func()
+}
+
+func (s *stored) Touch(context.Context, map[string]time.Time) error { return nil }
+
+func (s *stored) Load(_ context.Context, id string) (sandbox.Record, error) {
+	s.before()
+	return sandbox.Record{ID: id}, nil
+}
+
+func (s *stored) List(context.Context, sandbox.Query) ([]sandbox.Record, error) {
+	s.before()
+	return []sandbox.Record{{ID: "a"}, {ID: "b"}}, nil
+}
+
+func TestActivityStoredDuringAReadIsInIt(t *testing.T) {
+	t.Parallel()
+	s := &stored{}
+	records := sandbox.NewRecords(s)
+	s.before = func() {
+		if err := records.Close(t.Context()); err != nil { // stores what waits
+			t.Error(err)
+		}
+	}
+	records.Touch("a", epoch)
+	if r, err := records.Load(t.Context(), "a"); err != nil || !r.ActiveAt.Equal(epoch) {
+		t.Errorf("Load: active at %v, %v", r.ActiveAt, err)
+	}
+	records.Touch("b", epoch)
+	list, err := records.List(t.Context(), sandbox.Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !list[0].ActiveAt.IsZero() || !list[1].ActiveAt.Equal(epoch) {
+		t.Errorf("List: active at %v and %v", list[0].ActiveAt, list[1].ActiveAt)
+	}
+}

@@ -74,6 +74,10 @@ func (rs *Records) flushTouches(ctx context.Context) error {
 func (t *touches) add(id string, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.addLocked(id, at)
+}
+
+func (t *touches) addLocked(id string, at time.Time) {
 	if t.waiting == nil {
 		t.waiting = map[string]time.Time{}
 	}
@@ -91,22 +95,44 @@ func (t *touches) take() map[string]time.Time {
 
 func (t *touches) settle(stored bool) {
 	t.mu.Lock()
-	batch := t.inFlight
-	t.inFlight = nil
-	t.mu.Unlock()
+	defer t.mu.Unlock()
 	if !stored {
-		for id, at := range batch {
-			t.add(id, at)
+		for id, at := range t.inFlight {
+			t.addLocked(id, at)
 		}
 	}
+	t.inFlight = nil
 }
 
-func (t *touches) overlay(r *Record) {
+// unstored returns what may not be stored yet. It is asked for before a record is read: activity that is stored while
+// the read is under way is then in one of the two.
+func (t *touches) unstored() map[string]time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, m := range []map[string]time.Time{t.inFlight, t.waiting} {
-		if at := m[r.ID]; at.After(r.ActiveAt) {
-			r.ActiveAt = at
+	all := maps.Clone(t.inFlight)
+	for id, at := range t.waiting {
+		if at.After(all[id]) {
+			if all == nil {
+				all = map[string]time.Time{}
+			}
+			all[id] = at
 		}
+	}
+	return all
+}
+
+// unstoredOf is unstored for one id, the zero time when there is nothing.
+func (t *touches) unstoredOf(id string) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if at := t.inFlight[id]; at.After(t.waiting[id]) {
+		return at
+	}
+	return t.waiting[id]
+}
+
+func (r *Record) activeAt(at time.Time) {
+	if at.After(r.ActiveAt) {
+		r.ActiveAt = at
 	}
 }
