@@ -11,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"vibesdk-gcp/events"
 	"vibesdk-gcp/platform/session"
 )
 
@@ -42,6 +43,8 @@ type agentSession struct {
 	shown   []byte
 	mcp     []byte
 	pending map[uint64]*agentMutation
+	// touched are the connections that a broadcast under way is for.
+	touched []*agentConn
 	// clock numbers what happens, so that before and after can be told.
 	clock uint64
 	// moved is closed when another record was shown; nil when nobody waits for that.
@@ -59,7 +62,10 @@ type agentMutation struct {
 	at uint64
 	// decided is called once under the session's lock, with the record of the outcome.
 	decided func(o session.Outcome, r *session.Record)
-	timer   *time.Timer
+	// message is what is published, and unpublished is called when that failed, instead of decided.
+	message     events.Message
+	unpublished func(error)
+	timer       *time.Timer
 }
 
 var errTooMany = errors.New("too many connections")
@@ -99,6 +105,8 @@ func (h *agentHub) join(ctx context.Context, id string, c *agentConn, greet func
 		h.leave(s, c)
 		return nil, err
 	}
+	c.hold() // one write has all of it
+	defer c.release()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.s = s
@@ -206,8 +214,33 @@ func (s *agentSession) watch(ctx context.Context) {
 
 // advance tells the connections what changed with a record, in the order in which it did.
 func (s *agentSession) advance(r *session.Record) {
+	releaseAll(s.take(r))
+}
+
+// touch holds what is queued for a connection until the whole record was told, with the lock held.
+func (s *agentSession) touch(c *agentConn) {
+	if !c.shown {
+		c.shown = true
+		c.hold()
+		s.touched = append(s.touched, c)
+	}
+}
+
+// untouch are the connections to release, with the lock held.
+func (s *agentSession) untouch() []*agentConn {
+	touched := s.touched
+	s.touched = nil
+	for _, c := range touched {
+		c.shown = false
+	}
+	return touched
+}
+
+// take is advance but for the writing: it returns the connections to release.
+func (s *agentSession) take(r *session.Record) (touched []*agentConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer func() { touched = s.untouch() }()
 	var seen int64
 	before := s.record
 	if before != nil && before.Commit < r.Commit {
@@ -226,6 +259,7 @@ func (s *agentSession) advance(r *session.Record) {
 		if m.state != nil && e.Code == session.Applied {
 			s.show(m.state, m)
 		}
+		s.touch(m.conn)
 		m.decided(e.Outcome(m.id), r)
 	}
 	if destroyed && before != nil && before.Present {
@@ -233,7 +267,7 @@ func (s *agentSession) advance(r *session.Record) {
 		for c := range s.members {
 			go c.close(websocket.StatusGoingAway, "Durable Object destroyed")
 		}
-		return
+		return nil
 	}
 	state, ok := r.State()
 	switch {
@@ -244,17 +278,24 @@ func (s *agentSession) advance(r *session.Record) {
 	}
 	if mcp := mcpFrame(r); !bytes.Equal(mcp, s.mcp) {
 		s.mcp = mcp
-		nested := broadcastFrame(mcp, "")
+		plain, nested := text(mcp), text(broadcastFrame(mcp, ""))
 		for c := range s.members {
 			switch {
 			case c.quiet:
 			case c.user != "":
-				c.queue(nested)
+				s.tellConn(c, nested)
 			default:
-				c.queue(mcp)
+				s.tellConn(c, plain)
 			}
 		}
 	}
+	return nil
+}
+
+// tellConn queues a message that goes to others as well, with the lock held.
+func (s *agentSession) tellConn(c *agentConn, m *agentMessage) {
+	s.touch(c)
+	c.queueMessage(m)
 }
 
 // tell wakes who waits for a record, with the lock held.
@@ -293,8 +334,8 @@ func (s *agentSession) reach(ctx context.Context, version int64, timeout time.Du
 func (s *agentSession) show(state []byte, by *agentMutation) {
 	s.shown = state
 	s.clock++
-	frame := stateFrame(state)
-	var nested []byte
+	frame := text(stateFrame(state))
+	var nested *agentMessage
 	for c := range s.members {
 		if c.user != "" && !c.quiet { // VibeSDK's agents leave nobody out
 			if nested == nil {
@@ -302,9 +343,9 @@ func (s *agentSession) show(state []byte, by *agentMutation) {
 				if by != nil && by.frame {
 					sender = by.conn.key
 				}
-				nested = broadcastFrame(frame, sender)
+				nested = text(broadcastFrame(frame.payload, sender))
 			}
-			c.queue(nested)
+			s.tellConn(c, nested)
 			continue
 		}
 		if by != nil && by.frame && c.key == by.conn.key && c.joined < by.at && c.toldState < by.at {
@@ -312,7 +353,7 @@ func (s *agentSession) show(state []byte, by *agentMutation) {
 		}
 		c.toldState = s.clock
 		if !c.quiet {
-			c.queue(frame)
+			s.tellConn(c, frame)
 		}
 	}
 }

@@ -34,12 +34,14 @@ func (c *agentConn) previewVibeSDK(ctx context.Context) {
 
 // broadcastVibeSDK sends a frame of VibeSDK's to its clients.
 func (s *agentSession) broadcastVibeSDK(frame any) {
-	encoded := encodeFrame(frame)
+	encoded := text(encodeFrame(frame))
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for c := range s.members {
 		if c.user != "" && !c.quiet {
-			c.queue(encoded)
+			s.tellConn(c, encoded)
 		}
 	}
+	touched := s.untouch()
+	s.mu.Unlock()
+	releaseAll(touched)
 }
