@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"go.opentelemetry.io/otel/trace"
 
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/platform/session"
@@ -43,6 +44,8 @@ type agentSession struct {
 	shown   []byte
 	mcp     []byte
 	pending map[uint64]*agentMutation
+	// followed are the traces of mutations whose broadcast gets a span.
+	followed map[uint64]trace.SpanContext
 	// touched are the connections that a broadcast under way is for.
 	touched []*agentConn
 	// clock numbers what happens, so that before and after can be told.
@@ -65,7 +68,9 @@ type agentMutation struct {
 	// message is what is published, and unpublished is called when that failed, instead of decided.
 	message     events.Message
 	unpublished func(error)
-	timer       *time.Timer
+	// trace is that of the mutation's span, if it is sampled.
+	trace trace.SpanContext
+	timer *time.Timer
 }
 
 var errTooMany = errors.New("too many connections")
@@ -115,6 +120,13 @@ func (h *agentHub) join(ctx context.Context, id string, c *agentConn, greet func
 	c.joined, c.toldState = s.clock, s.clock
 	c.introduce(s.shown, s.mcp)
 	return s, nil
+}
+
+// session is a session that has connections here, nil for another.
+func (h *agentHub) session(id string) *agentSession {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sessions[id]
 }
 
 // reserve counts a connection that the agent host serves. release must be called when it has ended.
@@ -214,7 +226,9 @@ func (s *agentSession) watch(ctx context.Context) {
 
 // advance tells the connections what changed with a record, in the order in which it did.
 func (s *agentSession) advance(r *session.Record) {
-	releaseAll(s.take(r))
+	touched, end := s.take(r)
+	releaseAll(touched)
+	end(len(touched))
 }
 
 // touch holds what is queued for a connection until the whole record was told, with the lock held.
@@ -236,8 +250,8 @@ func (s *agentSession) untouch() []*agentConn {
 	return touched
 }
 
-// take is advance but for the writing: it returns the connections to release.
-func (s *agentSession) take(r *session.Record) (touched []*agentConn) {
+// take is advance but for the writing: it returns the connections to release, and the end of the broadcast's span.
+func (s *agentSession) take(r *session.Record) (touched []*agentConn, end func(conns int)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() { touched = s.untouch() }()
@@ -247,6 +261,7 @@ func (s *agentSession) take(r *session.Record) (touched []*agentConn) {
 		seen = before.Commit
 	}
 	s.record = r
+	end = s.broadcastSpan(s.decidedTraces(r, seen))
 	defer s.tell() // behind what the record makes known
 	destroyed := false
 	for _, e := range r.Ring.After(seen) {
@@ -267,7 +282,7 @@ func (s *agentSession) take(r *session.Record) (touched []*agentConn) {
 		for c := range s.members {
 			go c.close(websocket.StatusGoingAway, "Durable Object destroyed")
 		}
-		return nil
+		return nil, end
 	}
 	state, ok := r.State()
 	switch {
@@ -289,7 +304,7 @@ func (s *agentSession) take(r *session.Record) (touched []*agentConn) {
 			}
 		}
 	}
-	return nil
+	return nil, end
 }
 
 // tellConn queues a message that goes to others as well, with the lock held.
@@ -366,6 +381,7 @@ func (s *agentSession) expect(m *agentMutation, timeout time.Duration) {
 	s.clock++
 	m.at = s.clock
 	s.pending[hash] = m
+	s.followSpan(hash, m.trace)
 	m.conn.undecided++
 	m.timer = time.AfterFunc(timeout, func() {
 		s.mu.Lock()
@@ -394,6 +410,7 @@ func (s *agentSession) abandon(m *agentMutation) bool {
 
 func (s *agentSession) forget(hash uint64, m *agentMutation) {
 	delete(s.pending, hash)
+	delete(s.followed, hash)
 	m.timer.Stop()
 	m.conn.undecided--
 	select {

@@ -3,7 +3,10 @@ package gateway
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"vibesdk-gcp/events"
 )
@@ -62,11 +65,14 @@ func (o *agentOutbox) take() []*agentMutation {
 
 func (c *agentConn) publishBatch(batch []*agentMutation) {
 	messages := make([]events.Message, len(batch))
-	for i, m := range batch {
-		messages[i] = m.message
-	}
 	ctx, cancel := context.WithTimeout(c.outbox.ctx, c.g.WaitFor)
 	defer cancel()
+	for i, m := range slices.Backward(batch) {
+		messages[i] = m.message
+		if m.trace.IsValid() {
+			ctx = trace.ContextWithSpanContext(ctx, m.trace) // a publication is a part of one trace: that of the first
+		}
+	}
 	err := c.g.Publisher.Publish(ctx, events.StateMutations, messages...)
 	switch {
 	case err == nil:

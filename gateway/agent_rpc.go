@@ -100,13 +100,14 @@ func (c *agentConn) publish(ctx context.Context, kind gen.StateMutation_Kind, pa
 	if len(payload) > maxInline {
 		c.uncork() // storing it takes a while
 	}
+	m.begin(ctx, c, kind.String())
 	c.s.expect(m, c.g.WaitFor)
 	var err error
 	if m.message, err = c.g.encodeMutation(ctx, sent, true); err != nil {
 		if c.s.abandon(m) {
-			return err
+			m.unpublished(err)
 		}
-		return nil // its time was over before
+		return nil
 	}
 	c.post(m)
 	return nil

@@ -114,7 +114,12 @@ func (g *Gateway) send(ctx context.Context, m *mutation, awaited bool) error {
 	if err != nil {
 		return err
 	}
-	return g.Publisher.Publish(ctx, events.StateMutations, message)
+	forget := g.hub.follow(ctx, m.message.GetSessionId(), m.message.GetMutationId())
+	err = g.Publisher.Publish(ctx, events.StateMutations, message)
+	if err != nil {
+		forget()
+	}
+	return err
 }
 
 // encodeMutation makes the message of a mutation; a large payload is stored beside it.
