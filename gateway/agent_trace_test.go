@@ -18,16 +18,17 @@ import (
 // spansNamed waits for spans of a name that are a child of parent.
 func spansNamed(t *testing.T, exporter *tracetest.InMemoryExporter, name string, parent trace.SpanContext) tracetest.SpanStub {
 	t.Helper()
-	for deadline := time.Now().Add(agentDeadline); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(agentDeadline); ; time.Sleep(5 * time.Millisecond) {
 		spans := exporter.GetSpans()
 		if i := slices.IndexFunc(spans, func(s tracetest.SpanStub) bool {
 			return s.Name == name && s.SpanContext.TraceID() == parent.TraceID() && s.Parent.SpanID() == parent.SpanID()
 		}); i >= 0 {
 			return spans[i]
 		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no span %q below %s; there are %+v", name, parent.SpanID(), spans)
+		}
 	}
-	t.Fatalf("no span %q below %s; there are %+v", name, parent.SpanID(), exporter.GetSpans())
-	panic("unreachable")
 }
 
 // TestBroadcastsAreTraced: a broadcast is a part of the trace of the mutation that it shows, over HTTP and from a client, once for all
