@@ -11,6 +11,7 @@ require (
 	cloud.google.com/go/scheduler v1.18.1
 	cloud.google.com/go/storage v1.67.0
 	github.com/anishathalye/porcupine v1.3.1
+	github.com/aymanbagabas/go-udiff v0.4.1
 	github.com/bufbuild/protocompile v0.14.1
 	github.com/cenkalti/backoff/v4 v4.3.0
 	github.com/coder/websocket v1.8.15
@@ -57,8 +58,6 @@ require (
 	modernc.org/sqlite v1.62.0
 	pgregory.net/rapid v1.3.0
 )
-
-require github.com/aymanbagabas/go-udiff v0.4.1
 
 require (
 	cel.dev/expr v0.25.3 // indirect

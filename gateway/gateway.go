@@ -88,6 +88,8 @@ type Options struct {
 	Agents AgentOptions
 	// VibeSDK is about the routes that VibeSDK's own clients connect by. They need Limits.
 	VibeSDK VibeSDKOptions
+	// Console is about the operator's pages.
+	Console ConsoleOptions
 	// Logger and MeterProvider default to none.
 	Logger        *slog.Logger
 	MeterProvider metric.MeterProvider
@@ -189,7 +191,9 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.handler = observed
+	if g.handler, err = g.withConsole(observed); err != nil {
+		return nil, err
+	}
 	return g, nil
 }
 

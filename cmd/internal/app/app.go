@@ -96,7 +96,7 @@ func listen(ctx context.Context, c Config, roles []Role) (net.Listener, error) {
 func (a *App) run(ctx context.Context, parts map[Role]work) {
 	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	a.parts = &errgroup.Group{}
-	a.broken = make(chan struct{}, len(parts)+4)
+	a.broken = make(chan struct{}, len(parts)+5)
 	start := func(name string, f func() error) {
 		a.parts.Go(func() error {
 			err := f()
@@ -110,6 +110,9 @@ func (a *App) run(ctx context.Context, parts map[Role]work) {
 	}
 	start("watchdog", func() error { return a.provider.watchdog.Run(ctx) })
 	start("records", func() error { return a.provider.records.Run(ctx) })
+	if h := a.provider.history; h != nil {
+		start("history", func() error { return h.Run(ctx) })
+	}
 	for role, f := range parts {
 		start(string(role), func() error { return f(ctx) })
 	}

@@ -85,6 +85,9 @@ type Config struct {
 	// VibeSDK is about VibeSDK's own clients. See config_vibesdk.go.
 	VibeSDK VibeSDKConfig
 
+	// Console is about the operator's pages. See config_console.go.
+	Console ConsoleConfig
+
 	// Canary is about a second provider. See config_canary.go.
 	Canary CanaryConfig
 
@@ -156,6 +159,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		Limit:          r.limits(b.limit),
 		Agent:          r.agent(),
 		VibeSDK:        r.vibeSDK(),
+		Console:        r.console(),
 		DeadLetter:     r.deadLetters(),
 		Telemetry:      r.telemetry(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),

@@ -50,6 +50,9 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Metrics: p.telemetry.Metrics,
 			Logger:  p.log, MeterProvider: p.telemetry.Meter,
 		}
+		if o.Console, err = openConsole(c, p); err != nil {
+			return nil, err
+		}
 		if err := d.openGateways(c, p, o); err != nil {
 			return nil, err
 		}

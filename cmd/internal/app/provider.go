@@ -32,7 +32,9 @@ type provider struct {
 	runtime    *sandbox.Runtime   // as above
 	sources    *blob.Bucket       // as above
 	sourcesURL string
-	second     *second // nil without one
+	second     *second      // nil without one
+	timetable  *timetable   // nil unless a role needs it
+	history    *obs.History // as above
 
 	closers []closer
 }
