@@ -11,7 +11,7 @@ import (
 type ConsoleOptions struct {
 	// Enabled serves them.
 	Enabled bool
-	// Options are those of [console.New]; API, Callers, DeadLetters and Deployments are set here.
+	// Options are those of [console.New]; API, Callers, PreviewURL, DeadLetters and Deployments are set here.
 	console.Options
 }
 
@@ -25,7 +25,8 @@ func (g *Gateway) withConsole(api http.Handler) (http.Handler, error) {
 		return api, nil
 	}
 	o := g.Console.Options
-	o.API, o.Callers, o.DeadLetters, o.Deployments = api, g.Callers, g.Letters != nil, g.Deployments != nil
+	o.API, o.Callers, o.PreviewURL = api, g.Callers, g.PreviewURL
+	o.DeadLetters, o.Deployments = g.Letters != nil, g.Deployments != nil
 	pages, err := console.New(o)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ const SessionTTL = 12 * time.Hour
 
 // Options say what a console works with.
 type Options struct {
-	// API is the gateway's own. It is required.
+	// API is the gateway's own. It and PreviewURL are required.
 	API http.Handler
 	// Callers are who may sign in. Nil means that nobody has to: whoever reaches the server may do everything, as with the API.
 	Callers *auth.Callers
@@ -33,6 +33,8 @@ type Options struct {
 	History *obs.History
 	// Schedules are what happens by the clock. Nil means that there are none to show.
 	Schedules Schedules
+	// PreviewURL gives the address of a preview. All previews are at hosts of one domain, which may be shown in frames.
+	PreviewURL func(sandboxID, token string) string
 	// DeadLetters and Deployments say whether the API has them.
 	DeadLetters, Deployments bool
 	// Now defaults to [time.Now].
@@ -86,8 +88,8 @@ const anyone auth.Scope = ""
 
 // New returns a console.
 func New(o Options) (*Console, error) {
-	if o.API == nil {
-		return nil, errors.New("console: API is required")
+	if o.API == nil || o.PreviewURL == nil {
+		return nil, errors.New("console: API and PreviewURL are required")
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -18,11 +18,11 @@ func TestOnlyOurOwnPagesAreGoneOnTo(t *testing.T) {
 	}
 }
 
-func TestFramesAreOfOneOrigin(t *testing.T) {
+func TestFramesAreOfTheDomainOfPreviews(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"http://sbx-a.preview.localhost:8787/x?y": "http://sbx-a.preview.localhost:8787", "https://a.test/": "https://a.test",
-		"": "'none'", "javascript:alert(1)": "'none'", "data:text/html,x": "'none'", "//a.test/": "'none'",
+		"http://sbx-a.preview.localhost:8787/x?y": "http://*.preview.localhost:8787", "https://a.b.test/": "https://*.b.test",
+		"": "'none'", "javascript:alert(1)": "'none'", "data:text/html,x": "'none'", "//a.test/": "'none'", "http://host/": "'none'", "http://host./": "'none'",
 	} {
 		if got := frameSource(in); got != want {
 			t.Errorf("frameSource(%q) = %q, want %q", in, got, want)

@@ -28,7 +28,8 @@ func TestTheOverviewDrawsWhatTheProcessCounts(t *testing.T) {
 	}
 	now := time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC)
 	history := telemetry.NewHistory(obs.HistoryOptions{Figures: Figures(), Now: func() time.Time { return now }})
-	c, err := New(Options{API: http.NotFoundHandler(), History: history, Now: func() time.Time { return now }})
+	preview := func(id, token string) string { return "http://" + id + token + ".preview.test/" }
+	c, err := New(Options{API: http.NotFoundHandler(), PreviewURL: preview, History: history, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"vibesdk-gcp/gateway/auth"
@@ -78,17 +79,22 @@ func (v *visit) sandbox() error {
 	if view.Log, err = v.log(s); err != nil {
 		return err
 	}
-	v.w.Header().Set("Content-Security-Policy", policy+frameSource(s.PreviewURL))
+	v.w.Header().Set("Content-Security-Policy", policy+frameSource(v.c.o.PreviewURL("sandbox", "token")))
 	return v.show("/sandboxes", "sandbox", s.ID, view)
 }
 
-// frameSource is the one origin that a page may show in a frame.
-func frameSource(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+// frameSource is what a page about a sandbox may show in a frame: hosts of the domain that previews are in. Which one is known only
+// when the sandbox is ready, while the page lives.
+func frameSource(preview string) string {
+	u, err := url.Parse(preview)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return "'none'"
 	}
-	return u.Scheme + "://" + u.Host
+	_, domain, ok := strings.Cut(u.Host, ".")
+	if !ok || domain == "" {
+		return "'none'"
+	}
+	return u.Scheme + "://*." + domain
 }
 
 // steps are the times that a sandbox's record has.

@@ -19,10 +19,16 @@ import (
 // browserTimeout bounds one command, and one wait for a page. It is generous: the machine may be busy with other tests.
 const browserTimeout = 2 * time.Minute
 
-// Page is a page of a browser without a window, driven by the DevTools protocol. A test may use it from one goroutine.
+// Page is a page of a browser without a window, or a frame of one, driven by the DevTools protocol. A test may use it from one goroutine.
 type Page struct {
-	conn    *websocket.Conn
+	*devtools
+
 	session string
+}
+
+// devtools is a connection to a browser.
+type devtools struct {
+	conn *websocket.Conn
 
 	mu      sync.Mutex
 	last    int
@@ -70,18 +76,14 @@ func OpenPage(t testing.TB) *Page {
 		t.Fatal(err)
 	}
 	conn.SetReadLimit(-1) // pictures are large
-	p := &Page{conn: conn, waiting: map[int]chan reply{}}
+	p := &Page{devtools: &devtools{conn: conn, waiting: map[int]chan reply{}}}
 	go p.read()
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	var target struct {
 		ID string `json:"targetId"`
 	}
 	p.Do(t, "Target.createTarget", map[string]any{"url": "about:blank"}, &target)
-	var attached struct {
-		Session string `json:"sessionId"`
-	}
-	p.Do(t, "Target.attachToTarget", map[string]any{"targetId": target.ID, "flatten": true}, &attached)
-	p.session = attached.Session
+	p.session = p.attach(t, target.ID)
 	for _, domain := range []string{"Page.enable", "Runtime.enable", "Log.enable"} {
 		p.Do(t, domain, nil, nil)
 	}
@@ -97,7 +99,41 @@ func readText(path string) string {
 	return string(body)
 }
 
-func (p *Page) read() {
+// attach opens a session with a page or a frame.
+func (p *Page) attach(t testing.TB, target string) string {
+	t.Helper()
+	var attached struct {
+		Session string `json:"sessionId"`
+	}
+	p.Do(t, "Target.attachToTarget", map[string]any{"targetId": target, "flatten": true}, &attached)
+	return attached.Session
+}
+
+// Frame waits for a frame of another site whose address begins with a text, and returns it.
+func (p *Page) Frame(t testing.TB, address string) *Page {
+	t.Helper()
+	all := &Page{devtools: p.devtools}
+	for end := time.Now().Add(browserTimeout); ; time.Sleep(25 * time.Millisecond) {
+		var targets struct {
+			Infos []struct {
+				ID   string `json:"targetId"`
+				Type string `json:"type"`
+				URL  string `json:"url"`
+			} `json:"targetInfos"`
+		}
+		all.Do(t, "Target.getTargets", nil, &targets)
+		for _, info := range targets.Infos {
+			if info.Type == "iframe" && strings.HasPrefix(info.URL, address) {
+				return &Page{devtools: p.devtools, session: all.attach(t, info.ID)}
+			}
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no frame shows %s: %+v", address, targets.Infos)
+		}
+	}
+}
+
+func (p *devtools) read() {
 	for {
 		_, data, err := p.conn.Read(context.Background())
 		var message reply
@@ -126,7 +162,7 @@ func (p *Page) read() {
 }
 
 // Faults are the errors of scripts, and what the page was not allowed to load, so far.
-func (p *Page) Faults() []string {
+func (p *devtools) Faults() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string{}, p.faults...)
@@ -262,20 +298,16 @@ func (p *Page) Leave(t testing.TB, do func()) {
 var keys = map[string]struct {
 	code int
 	text string
-}{"Tab": {9, ""}, "Enter": {13, "\r"}, "Space": {32, " "}, "ArrowDown": {40, ""}, "Home": {36, ""}, "End": {35, ""}}
+}{"Tab": {9, ""}, "Enter": {13, "\r"}}
 
-// Press presses a key: Tab, Enter, Space, ArrowDown, Home or End.
+// Press presses a key: Tab or Enter.
 func (p *Page) Press(t testing.TB, key string) {
 	t.Helper()
 	k, ok := keys[key]
 	if !ok {
 		t.Fatalf("there is no key %s", key)
 	}
-	name := key
-	if key == "Space" {
-		name = " "
-	}
-	params := map[string]any{"type": "keyDown", "key": name, "code": key, "windowsVirtualKeyCode": k.code}
+	params := map[string]any{"type": "keyDown", "key": key, "code": key, "windowsVirtualKeyCode": k.code}
 	if k.text != "" {
 		params["text"] = k.text
 	}
