@@ -45,14 +45,32 @@ function say(text) {
 const every = Number(document.body.dataset.every);
 if (every > 0) setInterval(() => document.visibilityState === "visible" && look(), every * 1000);
 
+// Keeps a stream open while somebody sees the page: browsers have only a few connections for all pages of a host.
+function whileSeen(open) {
+  let stream = null;
+  const turn = () => {
+    if (document.visibilityState === "visible") {
+      stream ??= open();
+    } else {
+      stream?.close();
+      stream = null;
+    }
+  };
+  document.addEventListener("visibilitychange", turn);
+  turn();
+}
+
 // Pages about something that tells when it changes.
 const source = document.querySelector("[data-events]");
 if (source) {
-  const events = new EventSource(source.dataset.events);
-  events.addEventListener(source.dataset.event, (event) => {
-    if (event.lastEventId === source.dataset.version) return;
-    source.dataset.version = event.lastEventId;
-    look();
+  whileSeen(() => {
+    const events = new EventSource(source.dataset.events);
+    events.addEventListener(source.dataset.event, (event) => {
+      if (event.lastEventId === source.dataset.version) return;
+      source.dataset.version = event.lastEventId;
+      look();
+    });
+    return events;
   });
 }
 
@@ -72,22 +90,28 @@ const longest = 512 * 1024;
 const log = document.querySelector("[data-log]");
 if (log) {
   log.scrollTop = log.scrollHeight;
-  let begun = false;
-  const lines = new EventSource(log.dataset.log);
-  lines.addEventListener("log", (event) => {
-    const low = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-    if (!begun) log.textContent = ""; // the stream begins at the beginning
-    begun = true;
-    log.append(document.createTextNode(plain(JSON.parse(event.data).text)));
-    let length = log.textContent.length;
-    while (length > longest && log.childNodes.length > 1) {
-      length -= log.firstChild.length;
-      log.firstChild.remove();
-    }
-    if (low) log.scrollTop = log.scrollHeight;
-  });
-  lines.addEventListener("end", () => {
-    lines.close();
-    look();
+  let ended = false;
+  whileSeen(() => {
+    if (ended) return null;
+    let begun = false;
+    const lines = new EventSource(log.dataset.log);
+    lines.addEventListener("log", (event) => {
+      const low = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+      if (!begun) log.textContent = ""; // the stream begins at the beginning
+      begun = true;
+      log.append(document.createTextNode(plain(JSON.parse(event.data).text)));
+      let length = log.textContent.length;
+      while (length > longest && log.childNodes.length > 1) {
+        length -= log.firstChild.length;
+        log.firstChild.remove();
+      }
+      if (low) log.scrollTop = log.scrollHeight;
+    });
+    lines.addEventListener("end", () => {
+      ended = true;
+      lines.close();
+      look();
+    });
+    return lines;
   });
 }
