@@ -45,6 +45,7 @@ func checkBus(ctx context.Context, c Config, log *slog.Logger) []checkup.Finding
 	}
 	driver, err := pubsubbus.New(ctx, pubsubbus.Options{
 		Project: c.PubSubProject, Endpoint: c.PubSubEndpoint, Prefix: c.PubSubPrefix, Logger: log,
+		Push: c.Push.Consumers, PushDeadline: c.Push.Deadline, PushURL: c.Push.URL,
 	})
 	if err != nil {
 		f.Fail("gcloud auth application-default login, or run where an account is", "%v", err)
