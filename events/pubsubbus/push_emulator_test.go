@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/events/eventstest"
 	"vibesdk-gcp/events/pubsubbus"
+	"vibesdk-gcp/internal/checkup"
 	"vibesdk-gcp/internal/testenv"
 )
 
@@ -138,4 +140,48 @@ func TestConformancePushed(t *testing.T) {
 			return f.open(t, pubsubbus.Options{Endpoint: endpoint, Project: project}, subs...)
 		}
 	}, eventstest.Features{Gaps: pushGaps, Patience: time.Minute})
+}
+
+// TestSubscriptionsAreTurnedOver: a subscription of an emulator is pushed or pulled as its consumer is, and the check tells when not.
+func TestSubscriptionsAreTurnedOver(t *testing.T) {
+	t.Parallel()
+	endpoint, project := testenv.PubSub(t)
+	open := func(o pubsubbus.Options) *pubsubbus.Driver {
+		t.Helper()
+		o.Endpoint, o.Project, o.Subscriptions = endpoint, project, []events.Subscription{events.Janitor, events.Parked}
+		d, err := pubsubbus.New(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = d.Close() }) // nothing was published
+		return d
+	}
+	want := func(d *pubsubbus.Driver, status checkup.Status, text string) {
+		t.Helper()
+		found := d.Check(t.Context())
+		if !slices.ContainsFunc(found, func(f checkup.Finding) bool {
+			return f.Subject == "subscription janitor" && f.Status == status && strings.Contains(f.Detail, text)
+		}) {
+			t.Errorf("no %s with %q in %+v", status, text, found)
+		}
+	}
+	pulls := open(pubsubbus.Options{})
+	pushed := open(pubsubbus.Options{Push: []string{"janitor"}, PushURL: "http://127.0.0.1:1/", PushDeadline: 30 * time.Second})
+	elsewhere := open(pubsubbus.Options{Push: []string{"janitor"}, PushURL: "http://127.0.0.1:2", PushDeadline: 30 * time.Second})
+	for _, d := range []*pubsubbus.Driver{pushed, elsewhere} {
+		if err := d.EnsureResources(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want(d, checkup.OK, "pushed")
+		want(pulls, checkup.Fail, "its consumer pulls")
+	}
+	if err := pulls.EnsureResources(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(pushed, checkup.Fail, "its consumer waits for pushes")
+	for _, f := range pulls.Check(t.Context()) {
+		if f.Subject == "subscription janitor" && strings.Contains(f.Detail, "pushes to") {
+			t.Errorf("%+v", f)
+		}
+	}
 }
