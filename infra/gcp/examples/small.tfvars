@@ -1,4 +1,4 @@
-# The least that stands: one small database for everything, no Memorystore, doors that scale to zero. To try it out.
+# The least that stands: one small database for everything, no Memorystore, doors and most workers scale to zero. To try it out.
 project_id     = "my-project"
 region         = "europe-west1"
 image          = "europe-west1-docker.pkg.dev/my-project/vibesdk/vibed:latest"
@@ -16,7 +16,8 @@ instances = {
   gateway = { min = 0, max = 2 }
   router  = { min = 0, max = 2 }
 }
-build = { cpu = "1", memory = "2Gi" }
+push_consumers = ["callbackrunner", "janitor", "parked", "sandboxrunner"]
+build          = { cpu = "1", memory = "2Gi" }
 
 api_key_secret      = "vibesdk-api-key"
 alert_emails        = ["me@example.com"]
