@@ -38,7 +38,8 @@ func (d *Driver) Check(ctx context.Context) []checkup.Finding {
 	for _, sub := range d.o.Subscriptions {
 		found = append(found, d.checkSubscription(ctx, sub)...)
 	}
-	return append(found, d.checkForwarding(ctx)...)
+	found = append(found, d.checkForwarding(ctx)...)
+	return append(found, d.checkQuotas(ctx)...)
 }
 
 func (d *Driver) checkTopic(ctx context.Context, topic events.Topic) []checkup.Finding {

@@ -11,7 +11,7 @@ dns_zone       = "vibe"
 session_backend = "postgres"
 limit_backend   = "sql"
 session_ttl     = "720h"
-sql             = { tier = "db-f1-micro", max_connections = 50 }
+sql             = { tier = "db-f1-micro", max_connections = 75 }
 instances = {
   gateway = { min = 0, max = 2 }
   router  = { min = 0, max = 2 }
