@@ -10,7 +10,7 @@ import (
 )
 
 // Activity hears when somebody uses a preview. Touch is called from many goroutines, at the start and the end of each
-// request and at most once a second within it, and must not block.
+// request and at most once a second within it, and must not block. The instants of a [Lane] are up to 50 ms old.
 type Activity interface {
 	Touch(sandboxID string, at time.Time)
 }
@@ -24,7 +24,15 @@ type pulse struct {
 }
 
 func newPulse(rt *Router, sandboxID string) *pulse {
-	return &pulse{sandboxID: sandboxID, to: rt.activity, now: rt.now}
+	p := &pulse{now: rt.now}
+	p.begin(rt, sandboxID)
+	return p
+}
+
+// begin makes the pulse that of another request.
+func (p *pulse) begin(rt *Router, sandboxID string) {
+	p.sandboxID, p.to = sandboxID, rt.activity
+	p.last.Store(0)
 }
 
 const pulseInterval = time.Second

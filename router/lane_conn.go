@@ -41,8 +41,10 @@ type laneConn struct {
 	res  laneResponse
 
 	client string // its address without the port
+	site   laneSite
 	last   deployment.Place
 	place  *lanePlace // of last
+	pulse  pulse      // of the request under way
 
 	phase atomic.Int32
 	since atomic.Int64 // when the phase began, by the lane's clock
@@ -59,6 +61,7 @@ func newLaneConn(l *Lane, conn net.Conn) *laneConn {
 	if host, _, err := net.SplitHostPort(conn.RemoteAddr().String()); err == nil {
 		c.client = host
 	}
+	c.pulse.now = l.time
 	c.enter(phaseIdle)
 	return c
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"vibesdk-gcp/platform/deployment"
@@ -32,10 +31,7 @@ type upstreamConn struct {
 	key  upstreamKey
 	in   *bufio.Reader
 	kept time.Time // since when it is idle
-
-	raw     syscall.RawConn
-	look    func(fd uintptr) bool // sets waiting
-	waiting bool
+	asking
 }
 
 const (
@@ -49,16 +45,12 @@ func newUpstreams(rt *Router) *upstreams {
 	return &upstreams{local: newDialer(rt.localAddress), services: newDialer(rt.serviceAddress), idle: map[upstreamKey][]*upstreamConn{}}
 }
 
-// get returns a kept connection that still stands, or a new one.
+// get returns a kept connection, or a new one.
 func (u *upstreams) get(key upstreamKey, fresh bool) (up *upstreamConn, reused bool, err error) {
-	for !fresh {
-		if up = u.take(key); up == nil {
-			break
-		}
-		if up.quiet() {
+	if !fresh {
+		if up = u.take(key); up != nil {
 			return up, true, nil
 		}
-		_ = up.Close()
 	}
 	dialer := u.services
 	if key.target == deployment.TargetProcess {
@@ -127,28 +119,9 @@ func (u *upstreams) close() {
 	clear(u.idle)
 }
 
-// quiet reports whether an idle connection is open and has nothing to say: bytes that nobody asked for would be taken for the
-// answer to the next request.
-func (up *upstreamConn) quiet() bool {
-	if up.raw == nil {
-		return false
-	}
-	up.waiting = false
-	return up.raw.Read(up.look) == nil && up.waiting
-}
-
 func newUpstreamConn(conn net.Conn, key upstreamKey) *upstreamConn {
-	up := &upstreamConn{Conn: conn, key: key, in: bufio.NewReaderSize(conn, upstreamBuffer)}
-	if sys, ok := conn.(syscall.Conn); ok {
-		if raw, err := sys.SyscallConn(); err == nil {
-			up.raw = raw
-		}
-	}
-	up.look = func(fd uintptr) bool {
-		var one [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		up.waiting = err == syscall.EAGAIN
-		return true
-	}
+	up := &upstreamConn{Conn: conn, key: key}
+	up.in = bufio.NewReaderSize(up, upstreamBuffer)
+	up.asking.init(conn)
 	return up
 }
