@@ -18,11 +18,12 @@ func (c *laneConn) exchange() verdict {
 		return handOn
 	}
 	rt := c.lane.rt
-	key := busyKey{route.kind, route.name}
-	if !rt.busy.enter(key) {
+	seats, ok := rt.busy.enter(busyKey{route.kind, route.name}, c.seats)
+	if !ok {
 		return handOn // it will refuse, or has room by then
 	}
-	defer rt.busy.leave(key)
+	c.seats = seats
+	defer rt.busy.leave(seats)
 
 	var pulse *pulse
 	if route.kind == previewSite && rt.activity != nil {
@@ -31,7 +32,7 @@ func (c *laneConn) exchange() verdict {
 	}
 	c.enter(phaseWait)
 	for begun, fresh := false, false; ; {
-		up, reused, err := c.lane.pool.get(route.place.key, fresh)
+		up, reused, err := c.lane.pool.get(route.place.key, &c.own, fresh)
 		if err != nil {
 			return handOn // net/http tries once more, and words what is wrong
 		}
@@ -128,7 +129,8 @@ func (x *laneExchange) release() {
 	defer c.mu.Unlock()
 	if x.reusable && !c.gone && !c.late && x.up.raw != nil && x.up.in.Buffered() == 0 {
 		c.up, x.kept = nil, true
-		c.lane.pool.put(x.up, time.Unix(0, c.lane.now.Load()))
+		x.up.kept = time.Unix(0, c.lane.now.Load())
+		c.own.up.Store(x.up)
 	}
 }
 

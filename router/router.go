@@ -138,7 +138,7 @@ func New(o Options) (*Router, error) {
 		domains: d, lookup: o.Lookup, activity: o.Activity, scheme: o.Scheme, devOrigins: o.DevOrigins,
 		origins: map[string]bool{}, logger: o.Logger, now: o.Now, coarse: coarse,
 		endpoints: o.Endpoints, networks: o.Networks, self: o.Self, dispatch: o.Dispatch, identity: o.Identity, ownerKey: o.OwnerKey,
-		maxBody: o.MaxBody, busy: &busy{most: o.MaxPerApp, n: map[busyKey]int{}}, buffers: newBufferPool(),
+		maxBody: o.MaxBody, busy: &busy{most: int64(o.MaxPerApp)}, buffers: newBufferPool(),
 		headerTimeout: o.HeaderTimeout,
 		// What ReverseProxy would print lacks the sandbox; the wrappers around it log the same events with it.
 		silence: log.New(io.Discard, "", 0),
