@@ -45,7 +45,7 @@ func (a *asking) exchange(fd uintptr) bool {
 			return true
 		}
 		n, err := retry(syscall.Write, int(fd), a.request)
-		if err == syscall.EAGAIN {
+		if errors.Is(err, syscall.EAGAIN) {
 			n, err = 0, nil
 		}
 		a.request = a.request[max(n, 0):]
@@ -56,7 +56,7 @@ func (a *asking) exchange(fd uintptr) bool {
 		return false
 	}
 	n, err := retry(syscall.Read, int(fd), a.into)
-	if err == syscall.EAGAIN {
+	if errors.Is(err, syscall.EAGAIN) {
 		return false
 	}
 	a.n, a.err = max(n, 0), err
@@ -70,12 +70,12 @@ func idle(fd int) bool {
 		n, _, err := syscall.Recvfrom(fd, p, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		return n, err
 	}, fd, one[:])
-	return err == syscall.EAGAIN
+	return errors.Is(err, syscall.EAGAIN)
 }
 
 func retry(call func(int, []byte) (int, error), fd int, p []byte) (int, error) {
 	for {
-		if n, err := call(fd, p); err != syscall.EINTR {
+		if n, err := call(fd, p); !errors.Is(err, syscall.EINTR) {
 			return n, err
 		}
 	}
