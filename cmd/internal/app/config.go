@@ -189,6 +189,7 @@ func (r *reader) check(c Config) {
 	if c.SandboxTTL > c.SandboxMaxTTL {
 		r.fault("SANDBOX_TTL", "%s is longer than SANDBOX_MAX_TTL, %s", c.SandboxTTL, c.SandboxMaxTTL)
 	}
+	r.checkCloudRun(c)
 	r.checkSession(c)
 	r.checkAgent(c)
 	r.checkLimits(c)
