@@ -100,6 +100,13 @@ func (st *Storage) Inject(f Fault) (struck func() bool) {
 	return added.struck.Load
 }
 
+// Heal forgets the faults that have not struck yet.
+func (st *Storage) Heal() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.faults = nil
+}
+
 func (st *Storage) strikes(method, key string) *fault {
 	st.mu.Lock()
 	defer st.mu.Unlock()

@@ -230,5 +230,10 @@ func TestStorageFaults(t *testing.T) {
 		if code, _ := call(t, "PUT", address, "x"); code != 200 {
 			t.Errorf("%v: the second call: %d", kind, code)
 		}
+		st.Inject(cloudrunfake.Fault{Method: "PUT status", Kind: kind})
+		st.Heal()
+		if code, _ := call(t, "PUT", address, "x"); code != 200 {
+			t.Errorf("%v: healed: %d", kind, code)
+		}
 	}
 }
