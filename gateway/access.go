@@ -13,7 +13,7 @@ const maxLoggedText = 256
 
 // access writes the line of the access log. What a caller keeps secret stands in the query, in the header and in bodies: of these
 // nothing is logged but the name of the program. Health checks, which come every few seconds, are logged at level debug.
-func (g *Gateway) access(r *http.Request, c *call, path string, seen *answerWriter, took time.Duration) {
+func (g *Gateway) access(r *http.Request, c *call, path string, status int, written int64, took time.Duration) {
 	level := slog.LevelInfo
 	if probe(r) {
 		level = slog.LevelDebug
@@ -26,8 +26,8 @@ func (g *Gateway) access(r *http.Request, c *call, path string, seen *answerWrit
 		slog.String("method", cut(r.Method)),
 		slog.String("path", cut(path)),
 		slog.String("route", c.pattern()),
-		slog.Int("status", seen.logged(r)),
-		slog.Int64("bytes", seen.written),
+		slog.Int("status", status),
+		slog.Int64("bytes", written),
 		slog.Duration("duration", took),
 		slog.String("caller", c.caller.Name),
 		slog.String("remote", host[len("ip:"):]),
@@ -45,9 +45,11 @@ type answerWriter struct {
 	control *http.ResponseController
 	timeout time.Duration
 	// own is set when the handler sets deadlines itself.
-	own     bool
-	status  int // 0 until it is known
-	written int64
+	own bool
+	// deadline is the one that is set.
+	deadline time.Time
+	status   int // 0 until it is known
+	written  int64
 }
 
 // answerChunk is how much of an answer a client must take within the timeout, in bytes.
@@ -81,11 +83,15 @@ func (w *answerWriter) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// extend moves the deadline on, in steps, since it costs a little.
 func (w *answerWriter) extend() {
 	if w.own {
 		return
 	}
-	_ = w.control.SetWriteDeadline(time.Now().Add(w.timeout)) // a writer without deadlines is a test's
+	if next := time.Now().Add(w.timeout); next.Sub(w.deadline) >= w.timeout/8 {
+		w.deadline = next
+		_ = w.control.SetWriteDeadline(next) // a writer without deadlines is a test's
+	}
 }
 
 // SetWriteDeadline is for http.ResponseController.

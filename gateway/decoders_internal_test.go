@@ -9,6 +9,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	nooptrace "go.opentelemetry.io/otel/trace/noop"
+
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/platform/ratelimit"
 	"vibesdk-gcp/platform/sandbox"
@@ -106,7 +108,7 @@ func FuzzCallHeaders(f *testing.F) {
 			t.Errorf("Accept %q", accept)
 		}
 		_ = g.foreign(r)
-		_ = traced(r)
+		_, _ = traced(r, nooptrace.NewTracerProvider().Tracer(""))
 		if l, err := g.logRequest(r); err == nil && (l.offset < 0 || l.offset > 0 && l.only == "") {
 			t.Errorf("%q: offset %d of %q", target, l.offset, l.only)
 		}

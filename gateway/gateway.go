@@ -12,6 +12,8 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+	nooptrace "go.opentelemetry.io/otel/trace/noop"
 	"gocloud.dev/blob"
 	"golang.org/x/sync/singleflight"
 
@@ -88,9 +90,10 @@ type Options struct {
 	Agents AgentOptions
 	// VibeSDK is about the routes that VibeSDK's own clients connect by. They need Limits.
 	VibeSDK VibeSDKOptions
-	// Logger and MeterProvider default to none.
-	Logger        *slog.Logger
-	MeterProvider metric.MeterProvider
+	// Logger, MeterProvider and TracerProvider default to none.
+	Logger         *slog.Logger
+	MeterProvider  metric.MeterProvider
+	TracerProvider trace.TracerProvider
 }
 
 // Gateway is the front door. It is an http.Handler, safe for concurrent use.
@@ -147,6 +150,9 @@ func New(o Options) (*Gateway, error) {
 	}
 	if o.MeterProvider == nil {
 		o.MeterProvider = noop.NewMeterProvider()
+	}
+	if o.TracerProvider == nil {
+		o.TracerProvider = nooptrace.NewTracerProvider()
 	}
 	o.Agents = o.Agents.withDefaults()
 	if err := o.prepareVibeSDK(); err != nil {

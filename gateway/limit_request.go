@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -84,14 +83,6 @@ func kindName(goType string) string {
 	return "value of its kind"
 }
 
-// given reports which fields the body has.
-func (b limitRequest) given() map[string]bool {
-	return map[string]bool{
-		"n": b.N != nil, "config": b.Config != nil, "charges": b.Charges != nil, "reserve": b.Reserve,
-		"reservationId": b.ReservationID != "", "reservation": b.Reservation != nil, "actual": b.Actual != nil,
-	}
-}
-
 // limitFields lists what the body of each method may have.
 var limitFields = map[string][]string{
 	"one increment": {"n", "config", "reserve", "reservationId"}, "one check": {"n", "config"},
@@ -102,10 +93,20 @@ var limitFields = map[string][]string{
 
 // only refuses fields that have no meaning for a method.
 func (b limitRequest) only(method string) error {
-	given := b.given()
-	for _, field := range slices.Sorted(maps.Keys(given)) {
-		if given[field] && !slices.Contains(limitFields[method], field) {
-			return invalid(field, "has no meaning here; the body may have %s", strings.Join(limitFields[method], ", "))
+	for _, field := range [...]struct {
+		name  string
+		given bool
+	}{
+		{"actual", b.Actual != nil},
+		{"charges", b.Charges != nil},
+		{"config", b.Config != nil},
+		{"n", b.N != nil},
+		{"reservation", b.Reservation != nil},
+		{"reservationId", b.ReservationID != ""},
+		{"reserve", b.Reserve},
+	} {
+		if field.given && !slices.Contains(limitFields[method], field.name) {
+			return invalid(field.name, "has no meaning here; the body may have %s", strings.Join(limitFields[method], ", "))
 		}
 	}
 	if b.ReservationID != "" && !b.Reserve {

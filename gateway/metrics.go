@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -23,42 +24,64 @@ func (g *Gateway) observe(next http.Handler) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway metrics: %w", err)
 	}
+	tracer := g.TracerProvider.Tracer("vibesdk-gcp/gateway")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		c := &call{}
 		path := r.URL.EscapedPath()
-		r = r.WithContext(context.WithValue(traced(r), callKey{}, c))
+		ctx, span := traced(r, tracer)
+		r = r.WithContext(context.WithValue(ctx, callKey{}, c))
 		seen := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), timeout: g.AnswerTimeout}
 		defer func() {
 			// What is buffered goes out after this, when the server has read what is left of the body.
 			seen.timeout += g.BodyPace.Grace
 			seen.extend()
 			took := time.Since(start)
-			if c.route != nil { // what was asked for is known only now
-				span := trace.SpanFromContext(r.Context())
-				span.SetName(c.pattern())
-				span.SetAttributes(attribute.String("http.route", c.route.path))
-			}
-			duration.Record(r.Context(), took.Seconds(), metric.WithAttributes(
-				attribute.String("route", c.pattern()), attribute.Int("status", seen.logged(r))))
-			g.access(r, c, path, seen, took)
+			status := seen.logged(r)
+			describeSpan(span, r, c, path, status)
+			span.End()
+			duration.Record(ctx, took.Seconds(), metric.WithAttributes(
+				attribute.String("route", c.pattern()), attribute.Int("status", status)))
+			g.access(r, c, path, status, seen.written, took)
 		}()
 		next.ServeHTTP(seen, paced(r, seen.control, g.BodyPace))
 	}), nil
 }
 
-// traced is the context of a request with the trace that is under way here, that its caller began, or a new one.
-func traced(r *http.Request) context.Context {
-	if trace.SpanContextFromContext(r.Context()).IsValid() {
-		return r.Context()
-	}
+// traced begins the span of a request, a child of its caller's by the W3C headers. Health checks and connections that stay open have
+// none: the first say nothing and the second never end. What follows belongs to their caller's trace all the same, or to a new one.
+func traced(r *http.Request, tracer trace.Tracer) (context.Context, trace.Span) {
 	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	if !probe(r) && r.URL.Path != "/metrics" && r.Header.Get("Upgrade") == "" {
+		inside, span := tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer))
+		if span.SpanContext().IsValid() {
+			return inside, span
+		}
+	}
+	none := trace.SpanFromContext(context.Background())
 	if trace.SpanContextFromContext(ctx).IsValid() {
-		return ctx
+		return ctx, none
 	}
 	var id [24]byte
 	_, _ = rand.Read(id[:]) // it never fails
 	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: trace.TraceID(id[:16]), SpanID: trace.SpanID(id[16:]),
-	}))
+	})), none
+}
+
+// describeSpan says of a request what is known once it was answered, by OpenTelemetry's names for HTTP. The path is in it; queries and
+// bodies are not, since they may carry secrets.
+func describeSpan(span trace.Span, r *http.Request, c *call, path string, status int) {
+	if !span.IsRecording() {
+		return
+	}
+	if c.route != nil {
+		span.SetName(c.pattern())
+		span.SetAttributes(attribute.String("http.route", c.route.path))
+	}
+	span.SetAttributes(attribute.String("http.request.method", cut(r.Method)), attribute.String("url.path", cut(path)),
+		attribute.Int("http.response.status_code", status))
+	if status >= http.StatusInternalServerError {
+		span.SetStatus(codes.Error, http.StatusText(status))
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"time"
 
 	"gocloud.dev/blob/memblob"
 
@@ -38,7 +39,7 @@ func exampleServer() (address string, stop func()) {
 	store := session.NewStore(sqlsession.New(db), session.Options{})
 	limiter, err := ratelimit.New(sqllimit.New(db, sqllimit.Options{}), ratelimit.Options{Limits: map[string]ratelimit.Limit{
 		"llmCalls": {Config: ratelimit.Config{Limit: 3, Period: 60}},
-	}})
+	}, Deadline: time.Minute})
 	check(err)
 	bucket := memblob.OpenBucket(nil)
 	g, err := gateway.New(gateway.Options{

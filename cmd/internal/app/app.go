@@ -22,6 +22,7 @@ type App struct {
 	provider *provider
 	doors    *doors
 	server   *httpserver.Server // nil without a role that has a door
+	ballast  []byte
 
 	cancel context.CancelFunc // ends the intake
 	parts  *errgroup.Group
@@ -33,7 +34,7 @@ func Start(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *Ap
 	if err := c.CheckRoles(roles); err != nil {
 		return nil, err
 	}
-	a := &App{log: log, drain: c.DrainTimeout}
+	a := &App{log: log, drain: c.DrainTimeout, ballast: ballast()}
 	var ln net.Listener
 	if slices.Contains(roles, RoleGateway) || slices.Contains(roles, RoleRouter) {
 		if ln, err = listen(ctx, c, roles); err != nil {

@@ -54,7 +54,7 @@ func withSecond(t testing.TB, more map[string]string) (c app.Config, database st
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Auth, c.Canary, c.Limit.Timeout = second.Auth, second.Canary, patient
+	c.Auth, c.Canary = second.Auth, second.Canary
 	c.Canary.Second.Limit.Timeout = patient
 	return c, database
 }

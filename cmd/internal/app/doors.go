@@ -13,7 +13,7 @@ import (
 type doors struct {
 	gateway *gateway.Gateway // nil without that role
 	second  *gateway.Gateway // nil without a second provider
-	calls   http.Handler     // the gateways with a span for each call
+	calls   http.Handler     // the gateways, and the choice of one
 	router  *router.Router   // as above
 }
 
@@ -48,7 +48,7 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			VibeSDK: gateway.VibeSDKOptions{JWTSecret: c.VibeSDK.JWTSecret},
 			Ready:   p.db.R.PingContext,
 			Metrics: p.telemetry.Metrics,
-			Logger:  p.log, MeterProvider: p.telemetry.Meter,
+			Logger:  p.log, MeterProvider: p.telemetry.Meter, TracerProvider: p.telemetry.Tracer,
 		}
 		if err := d.openGateways(c, p, o); err != nil {
 			return nil, err

@@ -15,7 +15,7 @@ func (d *doors) openGateways(c Config, p *provider, o gateway.Options) (err erro
 		if d.gateway, err = gateway.New(o); err != nil {
 			return err
 		}
-		d.calls = traced(p.telemetry, noChoice(c.Provider, d.gateway))
+		d.calls = noChoice(c.Provider, d.gateway)
 		return nil
 	}
 	first, other := o, o
@@ -28,9 +28,9 @@ func (d *doors) openGateways(c Config, p *provider, o gateway.Options) (err erro
 	if d.second, err = gateway.New(other); err != nil {
 		return err
 	}
-	d.calls = traced(p.telemetry, chosen{
+	d.calls = chosen{
 		first: d.gateway, second: d.second, firstName: c.Provider, secondName: p.second.name, allow: mayChoose(o.Callers),
-	})
+	}
 	return nil
 }
 

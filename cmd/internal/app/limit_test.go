@@ -50,7 +50,6 @@ func together(t *testing.T, l *client.Limits, each int, charge client.LimitCharg
 // lifeOfALimit goes through what a limit can do on one back end.
 func lifeOfALimit(t *testing.T, c app.Config) *client.Limits {
 	t.Helper()
-	c.Limit.Timeout = patient
 	l, ctx := start(t, c, app.RoleGateway).client.Limits(), within(t)
 	who := "user:" + t.Name() + "/" + time.Now().Format(time.RFC3339Nano)
 	burst := client.LimitCharge{Limit: "burst", Identifier: who, N: 1, Config: hundred}
@@ -277,7 +276,7 @@ func TestLimitSettings(t *testing.T) {
 func TestTheAPIIsLimited(t *testing.T) {
 	t.Parallel()
 	c := config(t)
-	c.Limit.API, c.Limit.Timeout, c.Auth.Key = true, patient, "0123456789abcdef"
+	c.Limit.API, c.Auth.Key = true, "0123456789abcdef"
 	limit := c.Limit.Limits["apiRateLimit"]
 	limit.Limit = 2
 	c.Limit.Limits["apiRateLimit"] = limit

@@ -36,6 +36,7 @@ func config(t testing.TB) app.Config {
 		v, ok := map[string]string{
 			"LISTEN": "127.0.0.1:0", "DATA_DIR": t.TempDir(), "SANDBOXD": testenv.Program(t, "sandboxd", ""),
 			"PATH": os.Getenv("PATH"), "GOCACHE": cache, "SANDBOX_PASS_ENV": "GOCACHE",
+			"LIMIT_TIMEOUT": patient.String(),
 		}[name]
 		return v, ok
 	})

@@ -43,7 +43,7 @@ func benchKey(b *testing.B, backend ratelimit.Backend, buckets int) float64 {
 		}
 	}
 	together(func(client int) {
-		for i := client; i < buckets; i += clients {
+		for i := client; i < buckets; i += Clients {
 			take(after(time.Duration(i) * 10 * time.Second))
 		}
 	})

@@ -10,12 +10,13 @@ import (
 	"vibesdk-gcp/platform/ratelimit"
 )
 
-const clients = 64
+// Clients is how many clients charge at once.
+const Clients = 64
 
 // together runs one function for each client at once and waits for all.
 func together(run func(client int)) {
 	var wg sync.WaitGroup
-	for c := range clients {
+	for c := range Clients {
 		wg.Go(func() { run(c) })
 	}
 	wg.Wait()
@@ -43,7 +44,7 @@ func (s *subject) admitted(each int, key func(client, i int) string, r ratelimit
 func concurrentKey(s *subject) {
 	r := per(s, 500, 60)
 	if got := s.admitted(20, func(int, int) string { return "hot" }, r, 1); got != 500 {
-		s.Errorf("%d of %d charges were admitted, want exactly 500", got, clients*20)
+		s.Errorf("%d of %d charges were admitted, want exactly 500", got, Clients*20)
 	}
 	s.wantCount(after(3*time.Second), "hot", r, 500, "what was admitted was counted")
 }
@@ -112,5 +113,5 @@ func concurrentAdjustments(s *subject) {
 			}
 		}
 	})
-	s.wantCount(noon, "k", r, clients*5*2-clients/2*5, "every charge and every id counts once")
+	s.wantCount(noon, "k", r, Clients*5*2-Clients/2*5, "every charge and every id counts once")
 }

@@ -94,7 +94,7 @@ func cost(s *subject, f Features) {
 	const buckets = 8640
 	empty := touched("empty", after(buckets*10*time.Second))
 	together(func(client int) {
-		for i := client; i < buckets; i += clients {
+		for i := client; i < buckets; i += Clients {
 			items := []ratelimit.Item{{Key: "full", Rule: r, N: 1}}
 			if _, err := s.Take(context.Background(), after(time.Duration(i)*10*time.Second), items, false); err != nil {
 				s.Errorf("Take: %v", err)
