@@ -21,12 +21,12 @@ import (
 const (
 	// settleFor is how long everything may take to come to rest: messages wait up to a minute between two attempts, and a sandbox that
 	// does not move is looked at after a minute.
-	settleFor = 4 * time.Minute
+	settleFor = 6 * time.Minute
 	lookEvery = 500 * time.Millisecond
 )
 
 // settle waits until nothing is found, stopping what still runs, and fails if something stays.
-func (w *world) settle() {
+func (w *world) settle() (well bool) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), settleFor)
 	defer cancel()
@@ -41,7 +41,7 @@ func (w *world) settle() {
 		if ctx.Err() != nil {
 			w.fleet.dump()
 			w.t.Errorf("after %s, with %v:\n%s", settleFor, last, chaos.List(found))
-			return
+			return false
 		}
 		if time.Now().After(nextTick) { // the clock's own come each minute
 			nextTick = time.Now().Add(3 * time.Second)
@@ -58,7 +58,7 @@ func (w *world) settle() {
 		}
 		found = chaos.Check(w.history, final)
 		if len(found) == 0 && asked {
-			return
+			return true
 		}
 		if len(found) == 0 { // what is still on its way is so before what comes last
 			last = within(ctx, func(ctx context.Context) error { return w.last(ctx, api, final) })
@@ -67,7 +67,7 @@ func (w *world) settle() {
 		}
 		if !chaos.Mends(found) {
 			w.t.Errorf("time does not mend this:\n%s", chaos.List(found))
-			return
+			return false
 		}
 	}
 }

@@ -2,9 +2,9 @@ package chaos_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,6 +30,9 @@ const (
 	limitsFile             = `{"chaos-closed":{"limit":40,"period":86400,"onFailure":"closed"},"chaos-open":{"limit":40,"period":86400,"onFailure":"open"}}`
 
 	faultRatio = 0.1
+
+	// startFor is how long programs may take to work, on a machine that does other things as well.
+	startFor = 3 * time.Minute
 )
 
 // world is one run.
@@ -145,7 +148,7 @@ func (w *world) surprise(format string, args ...any) {
 // run lets clients and faults go on for some time, ends the faults and waits until all is well.
 func (w *world) run(length time.Duration) {
 	w.t.Helper()
-	w.awaitDoors()
+	w.awaitStart()
 	ctx, cancel := context.WithTimeout(w.t.Context(), length)
 	defer cancel()
 	var busy sync.WaitGroup
@@ -170,24 +173,34 @@ func (w *world) run(length time.Duration) {
 	busy.Wait()
 	began := time.Now()
 	w.calm()
-	w.settle()
+	if !w.settle() {
+		return
+	}
 	w.t.Logf("all is well %s after the faults ended", time.Since(began).Round(100*time.Millisecond))
 }
 
-// awaitDoors waits until the programs are up: a run is about those that are.
-func (w *world) awaitDoors() {
+// awaitStart waits until the programs are up, and a mutation has gone all the way: a run is about those that work.
+func (w *world) awaitStart() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), startFor)
 	defer cancel()
-	for _, door := range slices.Concat(w.gateways, w.routers) {
+	for n, door := range slices.Concat(w.gateways, w.routers) {
+		api, err := client.New("http://"+door, client.Options{RetryFor: -1})
+		if err != nil {
+			w.t.Fatal(err)
+		}
 		for {
-			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", door)
-			if err == nil {
-				conn.Close()
+			var result client.MutationResult
+			if n < len(w.gateways) {
+				result, err = api.Sessions().Initialize(ctx, fmt.Sprint("first-", n), []byte(`{}`), client.WriteOptions{MutationID: "first"})
+			} else if _, err = api.Sandboxes().List(ctx); err != nil && !errors.Is(err, client.ErrUnreachable) {
+				err = nil // a router has no API, and says so
+			}
+			if err == nil && result.Code != client.Pending {
 				break
 			}
 			if ctx.Err() != nil {
-				w.t.Fatalf("nothing answers at %s: %v", door, err)
+				w.t.Fatalf("%s does not work: %s, %v", door, result.Code, err)
 			}
 			pause(ctx, 50*time.Millisecond)
 		}
