@@ -123,7 +123,7 @@ func (c *worker) outcome(kind string, err error, success chaos.Outcome) chaos.Ou
 		c.surprise("%s was rejected: %v", kind, err)
 		return chaos.Rejected
 	default:
-		c.surprise("%s: %v", kind, err)
+		c.fail("%s: %v", kind, err)
 		return chaos.Unknown
 	}
 }

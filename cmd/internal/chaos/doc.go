@@ -16,7 +16,7 @@
 //	                     of a queue in order
 //	sandboxes            one for each request, ended, with a reason if it failed
 //	messages             none waits
-//	nothing is left      of what ended: no process, folder, route, object, service, execution, chunk
+//	nothing is left      of what ended: no process, folder, route, object, service, execution; no row that belongs to nothing
 //
 // The choices of a run come from its seed, so CHAOS_SEED repeats them; when each of them strikes is up to the machine.
 package chaos

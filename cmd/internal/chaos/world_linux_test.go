@@ -61,6 +61,7 @@ type world struct {
 	slots       map[string]*slot
 	operations  map[string]int
 	surprises   map[string]int
+	failures    map[string]int
 	redisKilled []time.Time
 	nemesis     []string
 }
@@ -78,7 +79,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	h := chaos.NewHistory()
 	w := &world{
 		t: t, seed: seed, history: h, network: newNetwork(), host: newAgentHost(t, h, seed), heal: func() {},
-		slots: map[string]*slot{}, operations: map[string]int{}, surprises: map[string]int{},
+		slots: map[string]*slot{}, operations: map[string]int{}, surprises: map[string]int{}, failures: map[string]int{},
 	}
 	w.hostile = []func(context.Context, *rand.Rand) error{w.hurtPrograms, w.hurtBackends}
 	return w
@@ -138,7 +139,14 @@ func (w *world) count(kind string) {
 	w.operations[kind]++
 }
 
-// surprise notes an answer that no client should get, faults or not.
+// fail notes an answer by which the server says that it is at fault, where it should say that something behind it is away.
+func (w *world) fail(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failures[fmt.Sprintf(format, args...)]++
+}
+
+// surprise notes an answer that no client may get, faults or not.
 func (w *world) surprise(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -39,10 +39,10 @@ func wrap(ctx context.Context, what, id string, err error) error {
 	}
 }
 
-// away reports that the service did not answer, or that it had no room to.
+// away reports that the service did not answer, gave up what it was asked, or had no room for it.
 func away(err error) bool {
 	switch status.Code(err) {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Aborted, codes.Internal:
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.ResourceExhausted, codes.Aborted, codes.Internal:
 		return true
 	default:
 		return false

@@ -15,8 +15,8 @@ import (
 func TestAServiceThatIsAway(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[codes.Code]bool{
-		codes.Unavailable: true, codes.DeadlineExceeded: true, codes.ResourceExhausted: true, codes.Aborted: true, codes.Internal: true,
-		codes.PermissionDenied: false, codes.InvalidArgument: false, codes.NotFound: false, codes.Canceled: false,
+		codes.Unavailable: true, codes.DeadlineExceeded: true, codes.ResourceExhausted: true, codes.Aborted: true, codes.Internal: true, codes.Canceled: true,
+		codes.PermissionDenied: false, codes.InvalidArgument: false, codes.NotFound: false,
 	} {
 		if err := wrap(t.Context(), "load", "s", status.Error(code, "why")); errors.Is(err, session.ErrUnavailable) != want || status.Code(errors.Unwrap(err)) != code && !want {
 			t.Errorf("%s is %v", code, err)
