@@ -198,6 +198,7 @@ func (r *reader) check(c Config) {
 		r.fault("SANDBOX_TTL", "%s is longer than SANDBOX_MAX_TTL, %s", c.SandboxTTL, c.SandboxMaxTTL)
 	}
 	r.checkPush(c)
+	r.checkCloudRun(c)
 	r.checkSession(c)
 	r.checkAgent(c)
 	r.checkLimits(c)

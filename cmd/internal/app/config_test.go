@@ -198,6 +198,28 @@ func TestSandboxesSeeOnlyWhatIsPassed(t *testing.T) {
 	}
 }
 
+func TestAFakeCloudRunIsSharedByName(t *testing.T) {
+	t.Parallel()
+	base := map[string]string{
+		"SANDBOX_BACKEND": "cloudrun", "CLOUD_RUN": "fake", "CLOUD_RUN_EMULATOR_HOST": "127.0.0.1:1", "CLOUD_RUN_EMULATOR_BUCKET": "http://127.0.0.1:2/bucket/?key=0a",
+	}
+	c, err := app.ReadConfig(environment(base))
+	if err != nil || c.CheckRoles([]app.Role{app.RoleJanitor}) != nil {
+		t.Errorf("shared: %v, %v", err, c.CheckRoles([]app.Role{app.RoleJanitor}))
+	}
+	for _, missing := range []string{"CLOUD_RUN", "CLOUD_RUN_EMULATOR_BUCKET", "CLOUD_RUN_EMULATOR_HOST"} {
+		vars := maps.Clone(base)
+		delete(vars, missing)
+		if _, err := app.ReadConfig(environment(vars)); err == nil || !strings.Contains(err.Error(), "\n  CLOUD_RUN_EMULATOR_HOST: ") || strings.Contains(err.Error(), "0a") {
+			t.Errorf("without %s: %v", missing, err)
+		}
+	}
+	alone, err := app.ReadConfig(environment(map[string]string{"SANDBOX_BACKEND": "cloudrun", "CLOUD_RUN": "fake"}))
+	if err != nil || alone.CheckRoles([]app.Role{app.RoleJanitor}) == nil || alone.CheckRoles(app.AllRoles()) != nil {
+		t.Errorf("a fake of its own: %v", err)
+	}
+}
+
 func TestClientConfig(t *testing.T) {
 	t.Parallel()
 	c, err := app.ReadClientConfig(environment(nil))
