@@ -469,7 +469,10 @@ func TestAgentDoorIsGuarded(t *testing.T) {
 
 func TestAgentLimits(t *testing.T) {
 	t.Parallel()
-	l := startLive(t, func(o *gateway.Options) { o.Agents.MaxSockets, o.Agents.MaxSessionSockets = 3, 2 })
+	const largest = 2 << 20 // the default takes a busy machine with the race detector half a minute
+	l := startLive(t, func(o *gateway.Options) {
+		o.Agents.MaxSockets, o.Agents.MaxSessionSockets, o.Agents.MaxMessage = 3, 2, largest
+	})
 	a := l.dial(t, "/agents/c/x")
 	a.want(t, identity("c", "x", false))
 	b := l.dial(t, "/agents/c/x")
@@ -481,9 +484,9 @@ func TestAgentLimits(t *testing.T) {
 	if e := l.dial(t, "/agents/c/z").closed(t); e.Code != websocket.StatusTryAgainLater {
 		t.Errorf("over the limit of the process: %d", e.Code)
 	}
-	b.send(t, call("1", "x", `["`+strings.Repeat("x", 31<<20)+`"]`))
+	b.send(t, call("1", "x", `["`+strings.Repeat("x", largest-100)+`"]`))
 	b.want(t, failure("1", "Method x does not exist"))
-	go b.Write(t.Context(), websocket.MessageText, make([]byte, gateway.AgentMaxMessage+1))
+	go b.Write(t.Context(), websocket.MessageText, make([]byte, largest+1))
 	if e := b.closed(t); e.Code != websocket.StatusMessageTooBig {
 		t.Errorf("a message too large: %d %s", e.Code, e.Reason)
 	}
