@@ -67,6 +67,10 @@ test: ## Run all tests; says what was skipped and why. REQUIRE_BACKENDS=1 turns 
 test/short: ## Run the tests that need no other program and take seconds
 	$(GO) test -short $(PKG)
 
+.PHONY: chaos
+chaos: ## Kill, freeze and cut off everything for CHAOS_TIME (default 3m) under load, then look for what is lost or doubled; CHAOS_SEED repeats
+	CHAOS_TIME=$${CHAOS_TIME:-3m} $(GO) test -count=1 -v -timeout 3h -run '^TestChaos' ./cmd/internal/chaos
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 20s) each
 	@for pkg in $$($(GO) list ./...); do for target in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz || true); do \

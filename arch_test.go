@@ -61,6 +61,10 @@ var rooms = []room{
 	{folder: "infra/docker"},
 
 	{folder: "cmd/internal/app", code: []string{"*", "*/*", "*/*/*"}},
+	// What judges a run under faults. Its tests run the programs, and link them for the names of their crash points.
+	{folder: "cmd/internal/chaos", tests: []string{"*", "*/*", "*/*/*"}},
+	// What makes drivers fail, in programs that are built for that.
+	{folder: "cmd/internal/faults", code: []string{"events", "platform/session"}},
 	// What several programs share that is neither composition nor a port.
 	{folder: "cmd/internal/*", code: []string{"schemas", "events", "gateway/client", "internal/*"}, tests: []string{"*", "*/*", "*/*/*"}},
 	{folder: "cmd/*", code: []string{"cmd/internal/*", "schemas", "schemas/gen", "events", "gateway/client", "gateway/auth", "platform/*", "platform/sandbox/guest", "internal/*"},

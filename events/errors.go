@@ -10,6 +10,9 @@ var (
 	// ErrInvalid is a message, topic or subscription that breaks a rule. The text lists every fault, each with
 	// its field and limit. Nothing was published.
 	ErrInvalid = errors.New("not valid")
+	// ErrUnavailable is a publication that the broker did not confirm. Any prefix of the messages or none may have been accepted:
+	// publish the same ones again, with the same IDs.
+	ErrUnavailable = errors.New("the bus did not confirm")
 	// ErrClosed is a bus or driver after Close.
 	ErrClosed = errors.New("bus is closed")
 	// ErrDraining is the cause (context.Cause) of a handler's context that was cancelled because the drain

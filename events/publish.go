@@ -14,8 +14,8 @@ import (
 // changed.
 //
 // All messages are checked first, against the envelope's limits, the topic's key rule and its schema. With
-// any fault nothing is published, and the error wraps [ErrInvalid] and lists every fault. On any other
-// error any prefix or none may have been accepted: publish the same messages again, with the same IDs.
+// any fault nothing is published, and the error wraps [ErrInvalid] and lists every fault. After [ErrClosed] nothing is
+// published either. Every other error wraps [ErrUnavailable].
 func (b *Bus) Publish(ctx context.Context, topic Topic, msgs ...Message) error {
 	if b.closed.Load() {
 		return ErrClosed
@@ -44,10 +44,15 @@ func (b *Bus) publish(ctx context.Context, topic Topic, msgs []Message) error {
 	if len(faults) > 0 {
 		return fmt.Errorf("publish to %s: message %w: %w", topic.Name, ErrInvalid, errors.Join(faults...))
 	}
-	if err := b.driver.Publish(ctx, topic, complete); err != nil {
+	err := b.driver.Publish(ctx, topic, complete)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrInvalid), errors.Is(err, ErrClosed):
 		return fmt.Errorf("publish to %s: %w", topic.Name, err)
+	default:
+		return fmt.Errorf("publish to %s: %w: %w", topic.Name, ErrUnavailable, err)
 	}
-	return nil
 }
 
 // complete fills in what the publisher left empty.

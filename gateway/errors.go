@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/deployment"
 	"vibesdk-gcp/platform/ratelimit"
 	"vibesdk-gcp/platform/sandbox"
@@ -123,6 +124,11 @@ var statuses = []struct {
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout"},
 }
 
+// away reports that something behind the gateway did not answer: this request may go well a moment later.
+func away(err error) bool {
+	return errors.Is(err, events.ErrUnavailable) || errors.Is(err, session.ErrUnavailable) || sqldb.IsUnavailable(err)
+}
+
 // problemOf looks err up in the table.
 func problemOf(err error) Problem {
 	p := Problem{Status: http.StatusInternalServerError, Type: "internal", Detail: "the server failed; its log says why"}
@@ -140,6 +146,9 @@ func problemOf(err error) Problem {
 	} else if own, ok := errors.AsType[*httpError](err); ok {
 		p = Problem{Status: own.status, Type: own.code, Detail: own.detail}
 	} else {
+		if away(err) { // what drivers say names addresses
+			p = Problem{Status: http.StatusServiceUnavailable, Type: "unavailable", Detail: "the server cannot reach what it needs: send the same request again"}
+		}
 		for _, row := range statuses {
 			if errors.Is(err, row.is) {
 				p = Problem{Status: row.status, Type: row.code, Detail: err.Error()}

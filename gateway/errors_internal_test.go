@@ -1,16 +1,23 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+
+	"vibesdk-gcp/events"
+	"vibesdk-gcp/platform/session"
 )
 
 // Every problem that the source makes, by hand or from a port's error, is a row of the one table, with its status.
@@ -77,6 +84,18 @@ func TestEveryProblemIsInTheTable(t *testing.T) {
 		if !used[code] {
 			t.Errorf("nothing makes the problem %q", code)
 		}
+	}
+	// What is away is no fault of ours: clients try again.
+	for _, err := range []error{
+		fmt.Errorf("publish: %w: a secret cause", events.ErrUnavailable), fmt.Errorf("load: %w: a secret cause", session.ErrUnavailable),
+		fmt.Errorf("secret %w", io.ErrUnexpectedEOF), &net.OpError{Op: "dial secret", Err: syscall.ECONNREFUSED},
+	} {
+		if p := problemOf(err); p.Status != http.StatusServiceUnavailable || p.Type != problemURN+"unavailable" || strings.Contains(p.text(), "secret") {
+			t.Errorf("%v is %+v", err, p)
+		}
+	}
+	if p := problemOf(fmt.Errorf("%w: %w", events.ErrUnavailable, context.DeadlineExceeded)); p.Status != http.StatusGatewayTimeout {
+		t.Errorf("a deadline that passed is %+v", p)
 	}
 	if p := problemOf(errors.New("a secret cause")); p.Status != 500 || strings.Contains(p.Detail, "secret") {
 		t.Errorf("an error of ours is told as %+v", p)

@@ -76,7 +76,9 @@ func tryFirestore(java, jar string) (endpoint string, err error) {
 	if err := server.await(startTimeout, func() bool { return strings.Contains(server.log(), "Dev App Server is now running") }); err != nil {
 		return "", errors.Join(err, server.stop())
 	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), nil
+	endpoint = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	emulators.Store(endpoint, server)
+	return endpoint, nil
 }
 
 // deleteDocuments empties the default database of a project, by a call that only the emulator knows.

@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -20,6 +22,7 @@ signal=$1 dir=$2
 shift 2
 "$@" 3<&- </dev/null >"$dir/log" 2>&1 &
 server=$!
+echo "$server" >"$dir/server.pid"
 exec 4>&- >/dev/null 2>&1
 cat <&3
 kill "-$signal" "$server"
@@ -88,6 +91,19 @@ func (o *owned) await(timeout time.Duration, ready func() bool) error {
 func (o *owned) stop() error {
 	started.Delete(o)
 	return errors.Join(o.pipe.Close(), o.alive.Close(), ignoreExit(o.cmd.Wait()))
+}
+
+// signal sends a signal to the server, not to its watchdog, which then still stops the server when this process ends.
+func (o *owned) signal(sig syscall.Signal) error {
+	text, err := os.ReadFile(filepath.Join(o.dir, "server.pid"))
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return fmt.Errorf("server.pid: %w", err)
+	}
+	return syscall.Kill(pid, sig)
 }
 
 func (o *owned) log() string {

@@ -66,14 +66,18 @@ func startPostgres(bin string) (*url.URL, error) {
 	for try := 1; ; try++ {
 		port, err := tryPostgres(bin, as, password)
 		if err == nil {
-			return &url.URL{
-				Scheme: "postgres", User: url.UserPassword("postgres", password),
-				Host: "127.0.0.1:" + strconv.Itoa(port), Path: "/postgres", RawQuery: "sslmode=disable",
-			}, nil
+			return postgresURL(password, port), nil
 		}
 		if try == startTries {
 			return nil, fmt.Errorf("start %s: %w", bin, err)
 		}
+	}
+}
+
+func postgresURL(password string, port int) *url.URL {
+	return &url.URL{
+		Scheme: "postgres", User: url.UserPassword("postgres", password),
+		Host: "127.0.0.1:" + strconv.Itoa(port), Path: "/postgres", RawQuery: "sslmode=disable",
 	}
 }
 
@@ -92,6 +96,12 @@ func tryPostgres(bin string, as *account, password string) (port int, err error)
 	if err != nil {
 		return 0, errors.Join(err, os.RemoveAll(dir))
 	}
+	_, err = runPostgres(bin, dir, data, as, port)
+	return port, err
+}
+
+// runPostgres starts the cluster in data. dir is the watchdog's, who removes it when the server has ended.
+func runPostgres(bin, dir, data string, as *account, port int) (*owned, error) {
 	server, err := startOwned(dir, as, "QUIT", filepath.Join(bin, "postgres"), "-D", data,
 		"-c", "listen_addresses=127.0.0.1",
 		"-c", "port="+strconv.Itoa(port),
@@ -100,17 +110,22 @@ func tryPostgres(bin string, as *account, password string) (port int, err error)
 		"-c", "logging_collector=off",
 	)
 	if err != nil {
-		return 0, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	// The server's own word, not an answer on the port, which could be somebody else's server.
+	// The server's own word, not an answer on the port, which could be somebody else's server. What a killed one left has
+	// another process id in its first line.
 	ready := func() bool {
 		lock, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
-		return err == nil && strings.HasSuffix(strings.TrimSpace(string(lock)), "ready")
+		if err != nil || !strings.HasSuffix(strings.TrimSpace(string(lock)), "ready") {
+			return false
+		}
+		pid, err := os.ReadFile(filepath.Join(dir, "server.pid"))
+		return err == nil && strings.HasPrefix(string(lock), string(pid))
 	}
 	if err := server.await(startTimeout, ready); err != nil {
-		return 0, errors.Join(err, server.stop())
+		return nil, errors.Join(err, server.stop())
 	}
-	return port, nil
+	return server, nil
 }
 
 func initPostgres(bin, dir, data string, as *account, password string) error {

@@ -76,7 +76,9 @@ func tryPubSub(java, jar string) (endpoint string, err error) {
 	if err := server.await(startTimeout, func() bool { return strings.Contains(server.log(), said) }); err != nil {
 		return "", errors.Join(err, server.stop())
 	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), nil
+	endpoint = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	emulators.Store(endpoint, server)
+	return endpoint, nil
 }
 
 // deleteProject deletes the subscriptions and topics of a project on the emulator.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -81,6 +82,19 @@ func (s *RedisServer) Kill() error {
 	server := s.server
 	s.server = nil
 	return server.stop()
+}
+
+// Pause freezes the server: connections stay and nothing answers.
+func (s *RedisServer) Pause() error { return s.signal(syscall.SIGSTOP) }
+
+// Resume lets a frozen server go on.
+func (s *RedisServer) Resume() error { return s.signal(syscall.SIGCONT) }
+
+func (s *RedisServer) signal(sig syscall.Signal) error {
+	if s.server == nil {
+		return errors.New("redis-server does not run")
+	}
+	return s.server.signal(sig)
 }
 
 // Start starts a killed server on the same port and data, and returns when it answers.

@@ -7,6 +7,8 @@ import (
 
 // Driver stores records. Implementations must be safe for concurrent use, also by other processes.
 //
+// A store that is away is ErrUnavailable: a driver should say so for every error that another try may not get.
+//
 // Times are kept to the microsecond. Ids are any text of 1 to MaxID bytes without control characters: a
 // driver must keep apart ids that differ in any byte, and escape what its store cannot hold.
 type Driver interface {

@@ -18,6 +18,9 @@ var (
 	ErrInvalid = errors.New("invalid session mutation")
 	// ErrTooLarge: the result would be over a limit. From a driver it means that nothing was written.
 	ErrTooLarge = errors.New("session too large")
+	// ErrUnavailable: the store could not be asked, or did not answer. What a read says may be there all the same; whether a write
+	// was done is unknown.
+	ErrUnavailable = errors.New("session store does not answer")
 	// ErrIDReused: a mutation with this id but other content was decided before.
 	ErrIDReused = errors.New("mutation id reused with other content")
 )

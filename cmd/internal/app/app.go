@@ -36,7 +36,7 @@ func Start(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *Ap
 	}
 	a := &App{log: log, drain: c.DrainTimeout, ballast: ballast()}
 	var ln net.Listener
-	if slices.Contains(roles, RoleGateway) || slices.Contains(roles, RoleRouter) {
+	if slices.Contains(roles, RoleGateway) || slices.Contains(roles, RoleRouter) || anyRole(roles, c.pushes) {
 		if ln, err = listen(ctx, c, roles); err != nil {
 			return nil, err
 		}
@@ -70,6 +70,7 @@ func Start(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *Ap
 		if a.doors.router != nil {
 			ln = a.doors.router.Lane(ln)
 		}
+		a.doors.boundPushes(c, parts)
 		a.server = httpserver.New(ln, a.doors, log)
 		a.server.OnStop(a.doors.drain)
 	}
@@ -84,6 +85,11 @@ func listen(ctx context.Context, c Config, roles []Role) (net.Listener, error) {
 	if slices.Contains(roles, RoleGateway) && !c.Auth.Enabled() {
 		if err := httpserver.CheckLoopback(c.Listen); err != nil {
 			return nil, fmt.Errorf("LISTEN: %w: set API_KEY_FILE to the file with the key that callers must send, or API_KEYS_FILE to the file of callers, or listen on 127.0.0.1", err)
+		}
+	}
+	if anyRole(roles, c.pushes) && c.Push.Audience == "" {
+		if err := httpserver.CheckLoopback(c.Listen); err != nil {
+			return nil, fmt.Errorf("LISTEN: %w: set PUSH_AUDIENCE and PUSH_ACCOUNT, which say whose pushes are taken, or listen on 127.0.0.1", err)
 		}
 	}
 	ln, err := httpserver.Listen(ctx, c.Listen)

@@ -14,8 +14,8 @@ import (
 // Config is everything that can be set from outside. Each field names its environment variable; a flag of the
 // program of the same meaning wins over it.
 type Config struct {
-	// Listen is where the gateway and the router answer, host:port. LISTEN. Defaults to 127.0.0.1:8787. An
-	// address that other machines can reach needs callers in Auth.
+	// Listen is where the gateway, the router and pushed consumers answer, host:port. LISTEN. Defaults to 127.0.0.1:8787. An
+	// address that other machines can reach needs callers in Auth, and for pushes an account in Push.
 	Listen string
 	// DataDir holds the database, the sandboxes, uploads and caches. DATA_DIR. Defaults to data.
 	DataDir string
@@ -67,6 +67,9 @@ type Config struct {
 	SandboxBackend string
 	// CloudRun is about sandboxes there. See config_cloudrun.go.
 	CloudRun CloudRunConfig
+
+	// Push is about consumers that Pub/Sub calls. See config_push.go.
+	Push PushConfig
 
 	// Session is about agent sessions. See config_session.go.
 	Session SessionConfig
@@ -153,6 +156,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		Builds:         r.number("SANDBOX_BUILDS", 2, 1, 64),
 		SandboxBackend: r.choice("SANDBOX_BACKEND", b.sandbox, "process", "cloudrun"),
 		CloudRun:       r.cloudRun(),
+		Push:           r.push(),
 		Session:        r.session(b.session),
 		Router:         r.router(),
 		Runner:         r.runner(),
@@ -193,6 +197,8 @@ func (r *reader) check(c Config) {
 	if c.SandboxTTL > c.SandboxMaxTTL {
 		r.fault("SANDBOX_TTL", "%s is longer than SANDBOX_MAX_TTL, %s", c.SandboxTTL, c.SandboxMaxTTL)
 	}
+	r.checkPush(c)
+	r.checkCloudRun(c)
 	r.checkSession(c)
 	r.checkAgent(c)
 	r.checkLimits(c)

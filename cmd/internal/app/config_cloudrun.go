@@ -12,6 +12,10 @@ type CloudRunConfig struct {
 	// Fake runs a Cloud Run of this process's own, which executes containers as child processes: for trying out, on one machine, what
 	// RUNTIME_PROVIDER=gcp does. CLOUD_RUN, google or fake. Defaults to google.
 	Fake bool
+	// Emulator is host:port of a fake that another process runs, with CLOUD_RUN=fake: programs that name it share it, and may have some of
+	// the roles. EmulatorBucket is the address of its bucket, with the key to it. CLOUD_RUN_EMULATOR_HOST, CLOUD_RUN_EMULATOR_BUCKET. Default
+	// to none.
+	Emulator, EmulatorBucket string
 	// Project and Location are where. CLOUD_RUN_PROJECT, CLOUD_RUN_LOCATION.
 	Project, Location string
 	// Job is the job that builds. SANDBOX_JOB. Defaults to vibesdk-sandbox-job.
@@ -35,6 +39,8 @@ type CloudRunConfig struct {
 func (r *reader) cloudRun() CloudRunConfig {
 	return CloudRunConfig{
 		Fake:           r.oneOf("CLOUD_RUN", "google", "fake") == "fake",
+		Emulator:       r.text("CLOUD_RUN_EMULATOR_HOST", ""),
+		EmulatorBucket: r.text("CLOUD_RUN_EMULATOR_BUCKET", ""),
 		Project:        r.text("CLOUD_RUN_PROJECT", ""),
 		Location:       r.text("CLOUD_RUN_LOCATION", ""),
 		Job:            r.text("SANDBOX_JOB", "vibesdk-sandbox-job"),
@@ -50,12 +56,22 @@ func (r *reader) cloudRun() CloudRunConfig {
 	}
 }
 
+// checkCloudRun holds the rules between the fields of a fake. No fault repeats the bucket's address: its key is in it.
+func (r *reader) checkCloudRun(c Config) {
+	if (c.CloudRun.Emulator == "") != (c.CloudRun.EmulatorBucket == "") {
+		r.fault("CLOUD_RUN_EMULATOR_HOST", "and CLOUD_RUN_EMULATOR_BUCKET go together")
+	}
+	if c.CloudRun.Emulator != "" && !c.fakeCloudRun() {
+		r.fault("CLOUD_RUN_EMULATOR_HOST", "needs SANDBOX_BACKEND=cloudrun and CLOUD_RUN=fake")
+	}
+}
+
 // CheckRoles returns what is missing for roles that need more than others do; ReadConfig does not know the roles. The error is a
 // [ConfigError] or nil.
 func (c Config) CheckRoles(roles []Role) error {
 	var r reader
-	if c.fakeCloudRun() && len(roles) < len(AllRoles()) {
-		r.fault("CLOUD_RUN", "fake is for one process with all roles")
+	if c.fakeCloudRun() && c.CloudRun.Emulator == "" && len(roles) < len(AllRoles()) {
+		r.fault("CLOUD_RUN", "fake is for one process with all roles, unless CLOUD_RUN_EMULATOR_HOST names one to share")
 	}
 	if c.SandboxBackend == "cloudrun" && !c.CloudRun.Fake && anyRole(roles, needsRuntime) {
 		for _, needed := range []struct{ name, value string }{

@@ -32,6 +32,7 @@ func TestConfigDefaults(t *testing.T) {
 		SandboxTTL: 30 * time.Minute, SandboxIdle: 10 * time.Minute, SandboxMaxTTL: 24 * time.Hour,
 		BuildTimeout: 10 * time.Minute, StartTimeout: 2 * time.Minute, Builds: 2, DrainTimeout: 8 * time.Second, LogFormat: "auto",
 		Session: app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)", CallbackTimeout: time.Minute},
+		Push:    app.PushConfig{Issuer: auth.GoogleIssuer, KeysURL: auth.GoogleKeys, Deadline: 10 * time.Minute},
 		Runner:  app.RunnerConfig{Wait: 55 * time.Second},
 		Limit:   app.LimitConfig{Backend: "sql", Binding: "RATE_LIMITS", Timeout: 250 * time.Millisecond, Limits: ratelimit.PresetH()},
 		Agent: app.AgentConfig{
@@ -194,6 +195,28 @@ func TestSandboxesSeeOnlyWhatIsPassed(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, c.SandboxEnv); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAFakeCloudRunIsSharedByName(t *testing.T) {
+	t.Parallel()
+	base := map[string]string{
+		"SANDBOX_BACKEND": "cloudrun", "CLOUD_RUN": "fake", "CLOUD_RUN_EMULATOR_HOST": "127.0.0.1:1", "CLOUD_RUN_EMULATOR_BUCKET": "http://127.0.0.1:2/bucket/?key=0a",
+	}
+	c, err := app.ReadConfig(environment(base))
+	if err != nil || c.CheckRoles([]app.Role{app.RoleJanitor}) != nil {
+		t.Errorf("shared: %v, %v", err, c.CheckRoles([]app.Role{app.RoleJanitor}))
+	}
+	for _, missing := range []string{"CLOUD_RUN", "CLOUD_RUN_EMULATOR_BUCKET", "CLOUD_RUN_EMULATOR_HOST"} {
+		vars := maps.Clone(base)
+		delete(vars, missing)
+		if _, err := app.ReadConfig(environment(vars)); err == nil || !strings.Contains(err.Error(), "\n  CLOUD_RUN_EMULATOR_HOST: ") || strings.Contains(err.Error(), "0a") {
+			t.Errorf("without %s: %v", missing, err)
+		}
+	}
+	alone, err := app.ReadConfig(environment(map[string]string{"SANDBOX_BACKEND": "cloudrun", "CLOUD_RUN": "fake"}))
+	if err != nil || alone.CheckRoles([]app.Role{app.RoleJanitor}) == nil || alone.CheckRoles(app.AllRoles()) != nil {
+		t.Errorf("a fake of its own: %v", err)
 	}
 }
 

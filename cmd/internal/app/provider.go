@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"slices"
 
 	"gocloud.dev/blob"
@@ -24,6 +25,7 @@ type provider struct {
 	watchdog   *obs.Watchdog
 	db         *sqldb.DB
 	bus        *events.Bus
+	push       http.Handler // of the bus; nil unless it is Pub/Sub
 	letters    *events.LetterBox
 	records    *sandbox.Records
 	routes     *deployment.Table

@@ -63,6 +63,11 @@ func openPorts(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_
 			return nil, err
 		}
 	}
+	if c.fakeCloudRun() && c.CloudRun.Emulator != "" && (anyRole(roles, needsSources) || anyRole(roles, needsRuntime)) {
+		if err := p.openEmulatorBucket(c); err != nil {
+			return nil, err
+		}
+	}
 	if anyRole(roles, needsRuntime) {
 		if err := p.openRuntime(ctx, c); err != nil {
 			return nil, err
@@ -89,6 +94,9 @@ func (p *provider) openDatabase(ctx context.Context, address string) (err error)
 func (p *provider) openBus(ctx context.Context, c Config) error {
 	driver, err := busDriver(ctx, c, p)
 	if err != nil {
+		return err
+	}
+	if driver, err = faultyBus(driver); err != nil {
 		return err
 	}
 	p.bus = events.New(driver, events.Options{

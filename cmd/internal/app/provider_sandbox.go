@@ -2,16 +2,12 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
-	"time"
 
 	"gocloud.dev/blob"
 
-	"vibesdk-gcp/internal/testenv/cloudrunfake"
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/platform/sandbox/cloudrunsandbox"
 	"vibesdk-gcp/platform/sandbox/processsandbox"
@@ -93,41 +89,4 @@ func (p *provider) sandboxObjects(ctx context.Context, c Config) (*blob.Bucket, 
 	}
 	p.onClose("bucket of sandboxes", func(context.Context) error { return bucket.Close() })
 	return bucket, nil
-}
-
-// fakeCloudRun starts a Cloud Run and a bucket of this process's own. Uploads go to that bucket as well, because containers are given
-// signed addresses of them.
-func (p *provider) fakeCloudRun(c Config, o *cloudrunsandbox.Options) error {
-	sandboxd, err := findSandboxd(c.Sandboxd)
-	if err != nil {
-		return err
-	}
-	if sandboxd, err = filepath.Abs(sandboxd); err != nil {
-		return err
-	}
-	// The fake's Cloud Run begins empty, and so must its bucket.
-	dir := filepath.Join(c.DataDir, "cloudrun")
-	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
-		return err
-	}
-	storage, err := cloudrunfake.NewStorage(dir)
-	if err != nil {
-		return fmt.Errorf("bucket of the Cloud Run fake: %w", err)
-	}
-	p.onClose("bucket of the Cloud Run fake", func(context.Context) error { return storage.Close() })
-	p.sources, p.sourcesURL = storage.Bucket, "gs://cloudrunfake"
-	const image = "sandbox"
-	server, err := cloudrunfake.New(cloudrunfake.Options{
-		Programs: map[string]string{image: sandboxd}, OperationLatency: 200 * time.Millisecond, StartLatency: 100 * time.Millisecond, Logger: p.log,
-	})
-	if err != nil {
-		return fmt.Errorf("Cloud Run fake: %w", err) //nolint:staticcheck // a name
-	}
-	p.onClose("Cloud Run fake", func(context.Context) error { return server.Close() })
-	if err := server.Job(o.Job, image); err != nil {
-		return errors.Join(errors.New("job of the Cloud Run fake"), err)
-	}
-	o.Project, o.Location, o.Image, o.ServiceAccount = "fake-project", "local1", image, "nobody@fake-project.iam.gserviceaccount.com"
-	o.Store, o.BaseEnv, o.ListenHost, o.ClientOptions = cloudrunsandbox.NewStore(storage.Bucket), c.SandboxEnv, "127.0.0.1", server.ClientOptions()
-	return nil
 }

@@ -22,6 +22,9 @@ func (p *provider) openSessions(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	if driver, err = faultySessions(driver); err != nil {
+		return err
+	}
 	p.sessions = session.NewStore(p.besideSessions(driver), session.Options{TTL: c.Session.TTL, Logger: p.log, MeterProvider: p.telemetry.Meter, TracerProvider: p.telemetry.Tracer})
 	return nil
 }

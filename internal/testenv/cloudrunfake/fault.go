@@ -64,6 +64,13 @@ func (s *Server) Inject(f Fault) (struck func() bool) {
 	return added.struck.Load
 }
 
+// Heal forgets the faults that have not struck yet.
+func (s *Server) Heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
 // Calls lists the methods that were called, in order.
 func (s *Server) Calls() []string {
 	s.mu.Lock()

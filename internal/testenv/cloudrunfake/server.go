@@ -182,9 +182,12 @@ func (s *Server) Parent() string { return s.parent }
 func (s *Server) Address() string { return s.address }
 
 // ClientOptions make a client of cloud.google.com/go/run/apiv2 talk to this server.
-func (s *Server) ClientOptions() []option.ClientOption {
+func (s *Server) ClientOptions() []option.ClientOption { return ClientOptions(s.address) }
+
+// ClientOptions are those of [Server.ClientOptions] for a server of another process, at host:port.
+func ClientOptions(address string) []option.ClientOption {
 	return []option.ClientOption{
-		option.WithEndpoint(s.address), option.WithoutAuthentication(),
+		option.WithEndpoint(address), option.WithoutAuthentication(),
 		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
 	}
 }

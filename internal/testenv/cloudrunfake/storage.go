@@ -4,22 +4,18 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"gocloud.dev/blob"
-	"gocloud.dev/blob/driver"
 	"gocloud.dev/gcerrors"
 )
 
@@ -29,9 +25,8 @@ import (
 // Unlike there, that header need not be a part of what is signed.
 type Storage struct {
 	*blob.Bucket
+	signer
 	server *http.Server
-	base   string
-	secret []byte
 
 	mu     sync.Mutex
 	faults []*fault
@@ -43,7 +38,7 @@ func NewStorage(dir string) (*Storage, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &Storage{base: "http://" + listener.Addr().String() + "/bucket/", secret: make([]byte, 32)}
+	st := &Storage{signer: signer{base: "http://" + listener.Addr().String() + "/bucket/", secret: make([]byte, 32)}}
 	rand.Read(st.secret)
 	st.Bucket = blob.NewBucket(&bucket{dir: dir, address: st.sign, objects: map[string]object{}})
 	st.server = &http.Server{Handler: st, ReadHeaderTimeout: 10 * time.Second}
@@ -54,12 +49,8 @@ func NewStorage(dir string) (*Storage, error) {
 // Close ends the door and the bucket.
 func (st *Storage) Close() error { return errors.Join(st.server.Close(), st.Bucket.Close()) }
 
-// sign makes an address for one method on one object.
-func (st *Storage) sign(key string, opts *driver.SignedURLOptions) string {
-	expires := strconv.FormatInt(time.Now().Add(opts.Expiry).Unix(), 10)
-	query := url.Values{"X-Expires": {expires}, "X-Method": {opts.Method}, "X-Signature": {st.mac(key, opts.Method, expires)}}
-	return st.base + (&url.URL{Path: key}).EscapedPath() + "?" + query.Encode()
-}
+// Address is where other processes reach the bucket with [OpenStorage]. Whoever has it may do everything there.
+func (st *Storage) Address() string { return st.base + "?key=" + hex.EncodeToString(st.secret) }
 
 // check returns the object that a signed address names.
 func (st *Storage) check(r *http.Request) (string, error) {
@@ -71,12 +62,6 @@ func (st *Storage) check(r *http.Request) (string, error) {
 		return "", errors.New("ExpiredToken")
 	}
 	return key, nil
-}
-
-func (st *Storage) mac(key, method, expires string) string {
-	h := hmac.New(sha256.New, st.secret)
-	fmt.Fprintf(h, "%q %q %q", method, key, expires)
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // ServeHTTP implements http.Handler.
@@ -115,6 +100,13 @@ func (st *Storage) Inject(f Fault) (struck func() bool) {
 	return added.struck.Load
 }
 
+// Heal forgets the faults that have not struck yet.
+func (st *Storage) Heal() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.faults = nil
+}
+
 func (st *Storage) strikes(method, key string) *fault {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -132,8 +124,10 @@ func (st *Storage) strikes(method, key string) *fault {
 func (st *Storage) answer(w http.ResponseWriter, r *http.Request, key string) {
 	var err error
 	switch r.Method {
-	case http.MethodGet:
+	case http.MethodGet, http.MethodHead:
 		err = st.get(w, r, key)
+	case methodList:
+		err = st.list(w, r)
 	case http.MethodPut:
 		err = st.put(r, key)
 	case http.MethodDelete:
@@ -159,6 +153,7 @@ func (st *Storage) get(w http.ResponseWriter, r *http.Request, key string) error
 	}
 	defer object.Close() //nolint:errcheck // only read from
 	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set(modifiedHeader, object.ModTime().Format(time.RFC3339Nano))
 	http.ServeContent(w, r, "", object.ModTime(), object)
 	return nil
 }

@@ -2,6 +2,7 @@ package cloudrunfake_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -116,10 +117,46 @@ func TestOnlyOneCreates(t *testing.T) {
 	}
 }
 
-// TestTheBucket reads, lists in pages, replaces under a reader, and gives up what was cancelled.
+// TestTheBucket reads, lists in pages, replaces under a reader, and gives up what was cancelled, in its own process and from another.
 func TestTheBucket(t *testing.T) {
 	t.Parallel()
-	st := newStorage(t)
+	t.Run("own", func(t *testing.T) {
+		t.Parallel()
+		testBucket(t, newStorage(t).Bucket)
+	})
+	t.Run("shared", func(t *testing.T) {
+		t.Parallel()
+		own := newStorage(t)
+		shared, err := cloudrunfake.OpenStorage(own.Address())
+		must(t, err)
+		t.Cleanup(func() { must(t, shared.Close()) })
+		testBucket(t, shared)
+		address, err := shared.SignedURL(t.Context(), "c", &blob.SignedURLOptions{Method: "GET"})
+		must(t, err)
+		if code, body := call(t, "GET", address, ""); code != 200 || body != "new" {
+			t.Errorf("an address that the other process signed: %d %q", code, body)
+		}
+		if body, err := own.ReadAll(t.Context(), "c"); err != nil || string(body) != "new" {
+			t.Errorf("what the other process wrote is %q, %v", body, err)
+		}
+	})
+	for _, address := range []string{"", "http://127.0.0.1:1/bucket/", "http://127.0.0.1:1/bucket/?key=x", "ftp://h/?key=00"} {
+		if _, err := cloudrunfake.OpenStorage(address); err == nil {
+			t.Errorf("%q is taken for an address", address)
+		}
+	}
+	forged := newStorage(t)
+	base, _, _ := strings.Cut(forged.Address(), "?")
+	stranger, err := cloudrunfake.OpenStorage(base + "?key=" + strings.Repeat("00", 32))
+	must(t, err)
+	t.Cleanup(func() { must(t, stranger.Close()) })
+	if err := stranger.WriteAll(t.Context(), "x", nil, nil); err == nil {
+		t.Error("whoever has another key may write")
+	}
+}
+
+func testBucket(t *testing.T, st *blob.Bucket) {
+	t.Helper()
 	ctx := t.Context()
 	for _, key := range []string{"b/2", "a/1", "b/1", "c"} {
 		must(t, st.WriteAll(ctx, key, []byte(key), nil))
@@ -137,6 +174,27 @@ func TestTheBucket(t *testing.T) {
 	}
 	if strings.Join(keys, " ") != "b/1 b/2" {
 		t.Errorf("listed %q", keys)
+	}
+	for part, want := range map[[2]int64]string{{0, -1}: "b/2", {1, -1}: "/2", {1, 1}: "/", {3, -1}: "", {9, 1}: ""} {
+		r, err := st.NewRangeReader(ctx, "b/2", part[0], part[1], nil)
+		must(t, err)
+		if body, err := io.ReadAll(r); err != nil || string(body) != want || r.Size() != 3 || time.Since(r.ModTime()) > time.Minute {
+			t.Errorf("%v of an object is %q, %v", part, body, err)
+		}
+		must(t, r.Close())
+	}
+	if err := st.WriteAll(ctx, "c", nil, &blob.WriterOptions{IfNotExist: true}); gcerrors.Code(err) != gcerrors.FailedPrecondition {
+		t.Errorf("made again: %v", err)
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	w, err := st.NewWriter(cancelled, "given up", nil)
+	must(t, err)
+	cancel()
+	if err := w.Close(); err == nil {
+		t.Error("what was cancelled is written")
+	}
+	if exists, err := st.Exists(ctx, "given up"); err != nil || exists {
+		t.Errorf("what was cancelled exists: %v, %v", exists, err)
 	}
 	old, err := st.NewReader(ctx, "c", nil)
 	must(t, err)
@@ -171,6 +229,11 @@ func TestStorageFaults(t *testing.T) {
 		}
 		if code, _ := call(t, "PUT", address, "x"); code != 200 {
 			t.Errorf("%v: the second call: %d", kind, code)
+		}
+		st.Inject(cloudrunfake.Fault{Method: "PUT status", Kind: kind})
+		st.Heal()
+		if code, _ := call(t, "PUT", address, "x"); code != 200 {
+			t.Errorf("%v: healed: %d", kind, code)
 		}
 	}
 }

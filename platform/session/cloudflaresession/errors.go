@@ -11,8 +11,7 @@ import (
 // errDamaged is a record that cannot be read.
 var errDamaged = errors.New("the stored record is damaged")
 
-// wrap says what failed, and turns the bridge's words into the port's errors. What did not come from the bridge is
-// none of them.
+// wrap says what failed, and turns the bridge's words into the port's errors. Without a word from the bridge it is away.
 func wrap(what, id string, err error) error {
 	if err == nil {
 		return nil
@@ -24,6 +23,10 @@ func wrap(what, id string, err error) error {
 		err = fmt.Errorf("%w: %w", session.ErrNotFound, err)
 	case "too_large", "length_required":
 		err = fmt.Errorf("%w: %w", session.ErrTooLarge, err)
+	case "":
+		if !errors.Is(err, errDamaged) {
+			err = fmt.Errorf("%w: %w", session.ErrUnavailable, err)
+		}
 	}
 	if id == "" {
 		return fmt.Errorf("%s sessions: %w", what, err)

@@ -23,8 +23,12 @@ func refused(err error, create bool) bool {
 	}
 }
 
-// wrap adds what was tried to an error of the service. When the caller's context has ended the error is also the context's.
+// wrap adds what was tried to an error of the service, and that it is away. When the caller's context has ended the error is also the
+// context's.
 func wrap(ctx context.Context, what, id string, err error) error {
+	if away(err) {
+		err = fmt.Errorf("%w: %w", session.ErrUnavailable, err)
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -32,6 +36,16 @@ func wrap(ctx context.Context, what, id string, err error) error {
 		return fmt.Errorf("%s session %q: %w: %w", what, id, ctx.Err(), err)
 	default:
 		return fmt.Errorf("%s session %q: %w", what, id, err)
+	}
+}
+
+// away reports that the service did not answer, gave up what it was asked, or had no room for it.
+func away(err error) bool {
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.ResourceExhausted, codes.Aborted, codes.Internal:
+		return true
+	default:
+		return false
 	}
 }
 

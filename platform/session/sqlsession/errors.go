@@ -4,12 +4,16 @@ import (
 	"errors"
 	"fmt"
 
+	"vibesdk-gcp/internal/sqldb"
 	"vibesdk-gcp/platform/session"
 )
 
-// wrap says what failed. The port's own errors come from the rows that were found, or not: no error of a database is
-// turned into one, so that a broken connection never looks like an answer.
+// wrap says what failed, and that a database is away. What is an answer comes from the rows that were found, or not: a broken
+// connection never looks like one.
 func wrap(what, id string, err error) error {
+	if sqldb.IsUnavailable(err) {
+		err = fmt.Errorf("%w: %w", session.ErrUnavailable, err)
+	}
 	switch {
 	case err == nil:
 		return nil
