@@ -49,7 +49,10 @@ var rooms = []room{
 	{folder: "gateway/client", code: []string{"internal/*"}, tests: []string{"gateway", "events", "events/*", "workers/*", "platform/*", "platform/*/*"}},
 	// The form of an export is a promise of the API: cfexport is pure, and no driver.
 	{folder: "gateway/auth", code: []string{"internal/*"}},
-	{folder: "gateway", code: append([]string{"schemas", "schemas/gen", "events", "internal/*", "platform/session/cfexport", "gateway/auth"}, ports...),
+	// The console makes calls of the API, and works out which sandbox a request would be.
+	{folder: "gateway/console", code: []string{"gateway/auth", "gateway/client", "platform/sandbox", "schemas", "internal/*"},
+		tests: []string{"gateway", "events", "events/*", "platform/*", "platform/*/*"}},
+	{folder: "gateway", code: append([]string{"schemas", "schemas/gen", "events", "internal/*", "platform/session/cfexport", "gateway/auth", "gateway/console"}, ports...),
 		tests: []string{"gateway/*", "events/*", "workers/*", "platform/*/*"}},
 	{folder: "router", code: append([]string{"schemas", "events", "internal/*"}, ports...), tests: []string{"platform/*/*"}},
 

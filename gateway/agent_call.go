@@ -82,6 +82,7 @@ func (c *agentConn) begin(ctx context.Context, prepare func(key string, seq uint
 	select {
 	case k.slots <- struct{}{}:
 	default:
+		c.uncork()
 		k.full.Store(true)
 		defer k.full.Store(false)
 		select {
@@ -146,12 +147,12 @@ func (c *agentConn) take(ctx context.Context, kind, id string, line hostLine) er
 		}
 	}
 	c.mu.Unlock()
-	var messages []outgoing
+	var messages []*agentMessage
 	if line.text != nil {
 		messages = append(messages, text([]byte(*line.text)))
 	}
 	if line.binary != nil {
-		messages = append(messages, outgoing{kind: websocket.MessageBinary, data: line.binary})
+		messages = append(messages, newMessage(websocket.MessageBinary, line.binary))
 	}
 	switch {
 	case kind != "calls":
@@ -174,15 +175,4 @@ func (c *agentConn) take(ctx context.Context, kind, id string, line hostLine) er
 		c.shut(*line.shut)
 	}
 	return nil
-}
-
-func text(frame []byte) outgoing { return outgoing{kind: websocket.MessageText, data: frame} }
-
-// shut closes the connection behind what waits to be sent.
-func (c *agentConn) shut(how hostClose) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closing {
-		c.add(outgoing{shut: &how})
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -18,11 +19,14 @@ const maxUndecided = 64
 
 // agentConn is one connection of a client. An idle one costs one goroutine, which reads.
 type agentConn struct {
-	g   *Gateway
-	ws  *websocket.Conn
-	at  agentAddress
-	key string // the connection id
-	s   *agentSession
+	sendQueue
+
+	g    *Gateway
+	ws   *websocket.Conn
+	wire *agentWire
+	at   agentAddress
+	key  string // the connection id
+	s    *agentSession
 	// user is who came by VibeSDK's route, where frames are in VibeSDK's encoding; empty on /agents/…
 	user string
 
@@ -30,6 +34,8 @@ type agentConn struct {
 	// its mutations have no outcome.
 	joined, toldState uint64
 	undecided         int
+	// shown says that the connection is in the list of those that a broadcast under way is for.
+	shown bool
 	// settled has a token after one of them got its outcome.
 	settled chan struct{}
 
@@ -42,41 +48,43 @@ type agentConn struct {
 	// greeted sends what the host greets with, behind what the protocol begins with; nil for nothing.
 	greeted func()
 	calls   agentCalls
+	outbox  agentOutbox
 
-	mu      sync.Mutex
-	waiting []outgoing
-	bytes   int
-	writing bool
-	closing bool
-	// room is closed when a part of what waits was sent; nil when nobody waits for that.
-	room chan struct{}
-	// readonly and data are the host's.
+	// readonly and data are the host's, guarded by the queue's lock.
 	readonly bool
 	data     []byte
+	// late ends the connection when a message takes too long. It runs while more of one is waited for, as reading says.
+	late    *time.Timer
+	reading atomic.Int32
 }
 
-// outgoing is a message that waits to be sent, or the end of the connection behind those before it.
-type outgoing struct {
-	kind websocket.MessageType
-	data []byte
-	shut *hostClose
-}
+// What reading says: no message has begun, one has, or more of it is waited for.
+const (
+	betweenMessages int32 = iota
+	inMessage
+	waitingForMore
+)
 
 // connectAgent serves one client until it goes.
 func (g *Gateway) connectAgent(w http.ResponseWriter, r *http.Request, at agentAddress, id, key string) {
-	ws, err := g.accept(w, r)
+	ws, wire, err := g.upgradeWire(w, r, &websocket.AcceptOptions{OriginPatterns: g.Agents.Origins})
 	if err != nil {
 		return // it has its answer
 	}
-	g.serveAgentConn(r, &agentConn{g: g, ws: ws, at: at, key: key}, id)
+	g.serveAgentConn(r, &agentConn{g: g, ws: ws, wire: wire, at: at, key: key}, id)
 }
 
 // serveAgentConn serves a connection that was accepted, until it ends.
 func (g *Gateway) serveAgentConn(r *http.Request, c *agentConn, id string) {
 	c.settled = make(chan struct{}, 1)
+	c.late = time.AfterFunc(time.Hour, c.end) // it is set when there is something to wait for
+	c.late.Stop()
+	c.wire.dry = c.beforeRead
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	c.cancel, c.url = cancel, withoutSecrets(r.URL)
+	c.outbox.ctx, c.outbox.stop = context.WithCancel(context.WithoutCancel(ctx))
+	defer c.outbox.stop()
 	s, err := g.hub.join(ctx, id, c, func(s *agentSession) error { return c.greet(ctx, s, r.Header) })
 	if err != nil {
 		c.turnAway(ctx, id, err)
@@ -88,14 +96,16 @@ func (g *Gateway) serveAgentConn(r *http.Request, c *agentConn, id string) {
 	defer c.ws.CloseNow() //nolint:errcheck // the connection is over, however it ended
 	stop := c.keepAlive(ctx)
 	defer stop()
+	defer context.AfterFunc(ctx, c.end)() // the library is not told of ctx, which it would watch for each frame
 	if c.greeted != nil {
 		c.greeted()
 	}
 	for {
-		message, isText, err := c.read(ctx)
+		message, isText, err := c.read(context.WithoutCancel(ctx))
 		if err != nil {
 			return
 		}
+		c.cork()
 		if isText {
 			c.receive(ctx, message)
 		} else {
@@ -126,150 +136,83 @@ func (c *agentConn) turnAway(ctx context.Context, id string, err error) {
 	if refused, ok := errors.AsType[*refusedError](err); ok {
 		shut = refused.hostClose
 		if refused.frame != nil {
-			_ = c.ws.Write(ctx, websocket.MessageText, refused.frame) // as below
+			c.lastWords(refused.frame)
 		}
 	} else if !errors.Is(err, errTooMany) {
 		c.g.log.WarnContext(ctx, "session of an agent cannot be read", "session_id", id, "error", err)
 		shut.reason = "the session cannot be read"
 		if c.user != "" {
-			_ = c.ws.Write(ctx, websocket.MessageText, vibeSDKErrorFrame("Failed to get agent instance: "+shut.reason)) // as below
+			c.lastWords(vibeSDKErrorFrame("Failed to get agent instance: " + shut.reason))
 			shut = hostClose{websocket.StatusInternalError, "Agent instance not found"}
 		}
 	}
 	_ = c.ws.Close(shut.code, shut.reason) // a client that is gone needs no reason
 }
 
+// lastWords tells a client that did not join why.
+func (c *agentConn) lastWords(frame []byte) {
+	b := &batch{messages: []*agentMessage{text(frame)}}
+	b.encode(false)
+	_ = c.wire.send(b, c.g.WriteTimeout) // a client that is gone needs no reason
+}
+
+// beforeRead sends what was held, and limits the time of a message that has begun: whoever sends a byte now and then would hold the memory
+// of it for ever.
+func (c *agentConn) beforeRead() {
+	if c.reading.CompareAndSwap(inMessage, waitingForMore) {
+		c.late.Reset(c.g.Agents.MessageTimeout)
+	}
+	c.uncork()
+}
+
 // read returns the next message, and false for one that is not text. The client has been told when it fails.
 func (c *agentConn) read(ctx context.Context) ([]byte, bool, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	kind, reader, err := c.ws.Reader(ctx)
 	if err != nil {
 		return nil, false, err
 	}
-	// A message that has begun must end: whoever sends a byte now and then would hold the memory of it for ever.
-	late := time.AfterFunc(c.g.Agents.MessageTimeout, cancel)
-	defer late.Stop()
-	var message bytes.Buffer
-	limit := int64(c.g.Agents.MaxMessage)
-	n, err := message.ReadFrom(io.LimitReader(reader, limit+1))
-	if err != nil {
-		return nil, false, err
-	}
-	if n > limit {
-		err := fmt.Errorf("Message is too large: more than %d bytes", limit) //nolint:staticcheck // as clients know it
+	c.reading.Store(inMessage)
+	defer func() {
+		if c.reading.Swap(betweenMessages) == waitingForMore {
+			c.late.Stop()
+		}
+	}()
+	message, err := readMessage(reader, c.g.Agents.MaxMessage)
+	if errors.Is(err, errMessageSize) {
+		err = fmt.Errorf("%w: more than %d bytes", err, c.g.Agents.MaxMessage)
 		c.close(websocket.StatusMessageTooBig, err.Error())
-		return nil, false, err
 	}
-	return message.Bytes(), kind == websocket.MessageText, nil
+	return message, kind == websocket.MessageText, err
 }
 
-// queue appends a frame to what the client is sent. It never waits: a client that reads too slowly is closed, and learns all it
-// missed when it connects again. Nobody may change the frame afterwards.
-func (c *agentConn) queue(frame []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing {
-		return
-	}
-	o := &c.g.Agents
-	if len(c.waiting) >= o.QueueFrames || c.bytes > 0 && c.bytes+len(frame) > o.QueueBytes {
-		c.closing = true
-		c.waiting = nil
-		c.g.log.Info("client of an agent reads too slowly and is closed", "session_id", c.s.id, "frames", o.QueueFrames, "bytes", o.QueueBytes)
-		go c.close(websocket.StatusTryAgainLater, "the client reads too slowly")
-		return
-	}
-	c.add(outgoing{kind: websocket.MessageText, data: frame})
-}
+// messageBuffers are what messages are read into that fit.
+var messageBuffers = sync.Pool{New: func() any { return new([4 << 10]byte) }}
 
-// add appends a message, with the lock held.
-func (c *agentConn) add(m outgoing) {
-	c.waiting = append(c.waiting, m)
-	c.bytes += len(m.data)
-	if !c.writing {
-		c.writing = true
-		go c.write()
-	}
-}
-
-// offer appends a message of the host's once there is room: who writes more than the client reads is slowed down, and half of the
-// queue is left to what cannot wait.
-func (c *agentConn) offer(ctx context.Context, m outgoing) error {
-	o := &c.g.Agents
-	for {
-		c.mu.Lock()
-		if c.closing {
-			c.mu.Unlock()
-			return errClosing
-		}
-		if len(c.waiting) < max(o.QueueFrames/2, 1) && (c.bytes == 0 || c.bytes+len(m.data) <= o.QueueBytes/2) {
-			c.add(m)
-			c.mu.Unlock()
-			return nil
-		}
-		if c.room == nil {
-			c.room = make(chan struct{})
-		}
-		room := c.room
-		c.mu.Unlock()
-		select {
-		case <-room:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+// readMessage reads a message to its end. It fails with errMessageSize when it has more than limit bytes.
+func readMessage(reader io.Reader, limit int) ([]byte, error) {
+	buffer := messageBuffers.Get().(*[4 << 10]byte) //nolint:errcheck // nothing else is in there
+	defer messageBuffers.Put(buffer)
+	n := 0
+	for n < len(buffer) {
+		k, err := reader.Read(buffer[n:])
+		n += k
+		switch {
+		case n > limit:
+			return nil, errMessageSize
+		case errors.Is(err, io.EOF):
+			return bytes.Clone(buffer[:n]), nil
+		case err != nil:
+			return nil, err
 		}
 	}
-}
-
-var errClosing = errors.New("the connection is closed")
-
-// write sends what is queued and ends when nothing is.
-func (c *agentConn) write() {
-	for {
-		c.mu.Lock()
-		messages := c.waiting
-		c.waiting = nil
-		c.makeRoom()
-		if len(messages) == 0 {
-			c.writing = false
-			c.mu.Unlock()
-			return
-		}
-		c.mu.Unlock()
-		for _, m := range messages {
-			if m.shut != nil {
-				c.close(m.shut.code, m.shut.reason)
-				return
-			}
-			ctx, cancel := context.WithTimeout(context.Background(), c.g.WriteTimeout)
-			err := c.ws.Write(ctx, m.kind, m.data)
-			cancel()
-			if err != nil {
-				c.end()
-				return
-			}
-			c.mu.Lock()
-			c.bytes -= len(m.data)
-			c.makeRoom()
-			c.mu.Unlock()
-		}
+	message := bytes.NewBuffer(append(make([]byte, 0, 4*len(buffer)), buffer[:]...))
+	if _, err := message.ReadFrom(io.LimitReader(reader, int64(limit-n)+1)); err != nil {
+		return nil, err
 	}
-}
-
-// makeRoom wakes who waits for room, with the lock held.
-func (c *agentConn) makeRoom() {
-	if c.room != nil {
-		close(c.room)
-		c.room = nil
+	if message.Len() > limit {
+		return nil, errMessageSize
 	}
-}
-
-// drop forgets what waits: nothing more is sent.
-func (c *agentConn) drop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closing, c.waiting = true, nil
-	c.makeRoom()
+	return message.Bytes(), nil
 }
 
 // end cuts the connection. The reader and all calls end with it.
@@ -277,6 +220,7 @@ func (c *agentConn) end() {
 	c.drop()
 	_ = c.ws.CloseNow() // it is over in any case
 	c.cancel()
+	c.outbox.stop()
 }
 
 // close ends the connection with a code; what waits is not sent any more.
@@ -325,6 +269,7 @@ func (c *agentConn) settle(ctx context.Context, n int) {
 		if undecided <= n {
 			return
 		}
+		c.uncork()
 		select {
 		case <-c.settled:
 		case <-ctx.Done():

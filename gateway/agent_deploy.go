@@ -31,7 +31,7 @@ func (c *agentConn) callDeploy(ctx context.Context, f agentRequest) error {
 		record := c.s.current()
 		return func(ctx context.Context, sent func()) {
 			sent()
-			preview, err := c.g.deploySession(ctx, c.s, record)
+			preview, err := c.g.deploySession(ctx, c.s.id, record)
 			switch {
 			case ctx.Err() != nil: // nobody is there
 			case err != nil:
@@ -46,7 +46,7 @@ func (c *agentConn) callDeploy(ctx context.Context, f agentRequest) error {
 }
 
 // deploySession returns the JSON of a preview of what a session holds; null is nothing to run.
-func (g *Gateway) deploySession(ctx context.Context, s *agentSession, r *session.Record) ([]byte, error) {
+func (g *Gateway) deploySession(ctx context.Context, id string, r *session.Record) ([]byte, error) {
 	project, err := readDeployable(r)
 	if err != nil {
 		return nil, err
@@ -54,10 +54,10 @@ func (g *Gateway) deploySession(ctx context.Context, s *agentSession, r *session
 	if len(project.Files) == 0 && (project.TemplateName == "" || g.Runner.TemplatesURL == "") {
 		return []byte("null"), nil
 	}
-	running := g.deploys.DoChan(s.id, func() (any, error) {
+	running := g.deploys.DoChan(id, func() (any, error) {
 		ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), g.Runner.Wait, errWaited)
 		defer cancel()
-		return g.deployProject(ctx, s, project)
+		return g.deployProject(ctx, id, project)
 	})
 	select {
 	case done := <-running:
@@ -94,7 +94,7 @@ func parseDeployable(state []byte) (d deployable, err error) {
 }
 
 // deployProject writes the files to the session's instance, if that still runs, or else makes one and notes it in the state.
-func (g *Gateway) deployProject(ctx context.Context, s *agentSession, project deployable) (AgentPreview, error) {
+func (g *Gateway) deployProject(ctx context.Context, id string, project deployable) (AgentPreview, error) {
 	files := make([]instanceFile, 0, len(project.Files))
 	for _, path := range sortedKeys(project.Files) {
 		files = append(files, project.Files[path])
@@ -106,7 +106,7 @@ func (g *Gateway) deployProject(ctx context.Context, s *agentSession, project de
 			if err == nil {
 				return AgentPreview{record.ID, g.PreviewURL(record.ID, record.Token)}, nil
 			}
-			g.log.InfoContext(ctx, "instance of a session takes no files and is replaced", "session_id", s.id, "sandbox", record.ID, "error", err)
+			g.log.InfoContext(ctx, "instance of a session takes no files and is replaced", "session_id", id, "sandbox", record.ID, "error", err)
 		} else if err != nil && !errors.Is(err, sandbox.ErrNotFound) {
 			return AgentPreview{}, err
 		}
@@ -126,7 +126,7 @@ func (g *Gateway) deployProject(ctx context.Context, s *agentSession, project de
 			return AgentPreview{}, err
 		}
 	}
-	g.noteInstance(ctx, s, record.ID)
+	g.noteInstance(ctx, id, record.ID)
 	return AgentPreview{record.ID, g.PreviewURL(record.ID, record.Token)}, nil
 }
 
@@ -138,20 +138,22 @@ func (g *Gateway) fill(ctx context.Context, r sandbox.Record, files []instanceFi
 
 // noteInstance puts the instance into the state, where the next deployment finds it. A note that is lost costs an instance more,
 // which its time to live ends.
-func (g *Gateway) noteInstance(ctx context.Context, s *agentSession, id string) {
+func (g *Gateway) noteInstance(ctx context.Context, id, instance string) {
 	m := &mutation{
-		message: &gen.StateMutation{SessionId: s.id, Kind: gen.StateMutation_MERGE},
-		payload: encodeFrame(map[string]string{"sandboxInstanceId": id}),
+		message: &gen.StateMutation{SessionId: id, Kind: gen.StateMutation_MERGE},
+		payload: encodeFrame(map[string]string{"sandboxInstanceId": instance}),
 	}
 	err := m.identify("mutationId")
 	if err == nil {
 		err = g.send(ctx, m, true)
 	}
 	if err != nil {
-		g.log.WarnContext(ctx, "instance was not noted in its session", "session_id", s.id, "sandbox", id, "error", err)
+		g.log.WarnContext(ctx, "instance was not noted in its session", "session_id", id, "sandbox", instance, "error", err)
 		return
 	}
-	if o, ok := g.await(ctx, s.id, m.message.GetMutationId(), g.WaitFor); ok && o.Err == nil {
-		s.reach(ctx, o.Version, g.WaitFor) // the state is shown before the answer
+	if o, ok := g.await(ctx, id, m.message.GetMutationId(), g.WaitFor); ok && o.Err == nil {
+		if s := g.hub.session(id); s != nil {
+			s.reach(ctx, o.Version, g.WaitFor) // the state is shown before the answer
+		}
 	}
 }

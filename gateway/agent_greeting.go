@@ -41,11 +41,11 @@ func (c *agentConn) greet(ctx context.Context, s *agentSession, headers http.Hea
 	call := c.describe(s)
 	call.Headers = h.told(headers)
 	var answer greeting
-	err := h.ask(ctx, call, rand.Text(), connectTimeout, func() {}, func(ctx context.Context, line hostLine) error {
+	err := h.ask(ctx, call, rand.Text(), h.o.ConnectTimeout, func() {}, func(ctx context.Context, line hostLine) error {
 		if line.failed != nil {
 			return &hostError{text: *line.failed}
 		}
-		s.reach(ctx, line.version, connectTimeout) // what the host made of the session, the client is told first
+		s.reach(ctx, line.version, h.o.ConnectTimeout) // what the host made of the session, the client is told first
 		var err error
 		if line.final && line.result != nil {
 			answer, err = readGreeting(line.result)

@@ -27,6 +27,9 @@ type AgentHostOptions struct {
 	Timeout time.Duration
 	// StreamTimeout bounds a whole call. Defaults to 15 minutes.
 	StreamTimeout time.Duration
+	// ConnectTimeout bounds the host's answer about a connection, and to one that is passed on. Defaults to 3 s: clients give up one
+	// that does not begin within 4 s.
+	ConnectTimeout time.Duration
 	// Connect asks the host about each connection before it is told anything.
 	Connect bool
 	// State sends the state with each call; else calls have its version alone.
@@ -45,13 +48,12 @@ type AgentHostOptions struct {
 func (o AgentHostOptions) withDefaults() AgentHostOptions {
 	setDefault(&o.Timeout, time.Minute)
 	setDefault(&o.StreamTimeout, 15*time.Minute)
+	setDefault(&o.ConnectTimeout, 3*time.Second)
 	setDefault(&o.MaxCalls, 64)
 	return o
 }
 
 const (
-	// connectTimeout bounds the host's answer about a connection. Clients give up one that does not begin within 4 s.
-	connectTimeout = 3 * time.Second
 	// maxHostAnswer bounds an answer that is one value, and each line of a stream, in bytes.
 	maxHostAnswer = 10 << 20
 	// maxHostError is how much of an error's body is read, and maxErrorText how much of the text clients are told, in bytes.

@@ -69,7 +69,7 @@ func (h *agentHost) dial(ctx context.Context, r *http.Request, session string, w
 	headers.Set(agentSessionHeader, session)
 	headers.Set("X-Forwarded-Host", r.Host)
 	headers.Set("X-Forwarded-For", strings.TrimPrefix(addressOf(r), "ip:"))
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, h.o.ConnectTimeout)
 	defer cancel()
 	ws, resp, err := websocket.Dial(ctx, address.String(), &websocket.DialOptions{ //nolint:bodyclose // the library has read it
 		HTTPClient: h.HTTP(), HTTPHeader: headers, CompressionMode: websocket.CompressionDisabled,

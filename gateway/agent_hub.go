@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"go.opentelemetry.io/otel/trace"
 
+	"vibesdk-gcp/events"
 	"vibesdk-gcp/platform/session"
 )
 
@@ -42,6 +44,10 @@ type agentSession struct {
 	shown   []byte
 	mcp     []byte
 	pending map[uint64]*agentMutation
+	// followed are the traces of mutations whose broadcast gets a span.
+	followed map[uint64]trace.SpanContext
+	// touched are the connections that a broadcast under way is for.
+	touched []*agentConn
 	// clock numbers what happens, so that before and after can be told.
 	clock uint64
 	// moved is closed when another record was shown; nil when nobody waits for that.
@@ -59,7 +65,12 @@ type agentMutation struct {
 	at uint64
 	// decided is called once under the session's lock, with the record of the outcome.
 	decided func(o session.Outcome, r *session.Record)
-	timer   *time.Timer
+	// message is what is published, and unpublished is called when that failed, instead of decided.
+	message     events.Message
+	unpublished func(error)
+	// trace is that of the mutation's span, if it is sampled.
+	trace trace.SpanContext
+	timer *time.Timer
 }
 
 var errTooMany = errors.New("too many connections")
@@ -99,6 +110,8 @@ func (h *agentHub) join(ctx context.Context, id string, c *agentConn, greet func
 		h.leave(s, c)
 		return nil, err
 	}
+	c.hold() // one write has all of it
+	defer c.release()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.s = s
@@ -107,6 +120,13 @@ func (h *agentHub) join(ctx context.Context, id string, c *agentConn, greet func
 	c.joined, c.toldState = s.clock, s.clock
 	c.introduce(s.shown, s.mcp)
 	return s, nil
+}
+
+// session is a session that has connections here, nil for another.
+func (h *agentHub) session(id string) *agentSession {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sessions[id]
 }
 
 // reserve counts a connection that the agent host serves. release must be called when it has ended.
@@ -206,14 +226,42 @@ func (s *agentSession) watch(ctx context.Context) {
 
 // advance tells the connections what changed with a record, in the order in which it did.
 func (s *agentSession) advance(r *session.Record) {
+	touched, end := s.take(r)
+	releaseAll(touched)
+	end(len(touched))
+}
+
+// touch holds what is queued for a connection until the whole record was told, with the lock held.
+func (s *agentSession) touch(c *agentConn) {
+	if !c.shown {
+		c.shown = true
+		c.hold()
+		s.touched = append(s.touched, c)
+	}
+}
+
+// untouch are the connections to release, with the lock held.
+func (s *agentSession) untouch() []*agentConn {
+	touched := s.touched
+	s.touched = nil
+	for _, c := range touched {
+		c.shown = false
+	}
+	return touched
+}
+
+// take is advance but for the writing: it returns the connections to release, and the end of the broadcast's span.
+func (s *agentSession) take(r *session.Record) (touched []*agentConn, end func(conns int)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer func() { touched = s.untouch() }()
 	var seen int64
 	before := s.record
 	if before != nil && before.Commit < r.Commit {
 		seen = before.Commit
 	}
 	s.record = r
+	end = s.broadcastSpan(s.decidedTraces(r, seen))
 	defer s.tell() // behind what the record makes known
 	destroyed := false
 	for _, e := range r.Ring.After(seen) {
@@ -226,6 +274,7 @@ func (s *agentSession) advance(r *session.Record) {
 		if m.state != nil && e.Code == session.Applied {
 			s.show(m.state, m)
 		}
+		s.touch(m.conn)
 		m.decided(e.Outcome(m.id), r)
 	}
 	if destroyed && before != nil && before.Present {
@@ -233,7 +282,7 @@ func (s *agentSession) advance(r *session.Record) {
 		for c := range s.members {
 			go c.close(websocket.StatusGoingAway, "Durable Object destroyed")
 		}
-		return
+		return nil, end
 	}
 	state, ok := r.State()
 	switch {
@@ -244,17 +293,24 @@ func (s *agentSession) advance(r *session.Record) {
 	}
 	if mcp := mcpFrame(r); !bytes.Equal(mcp, s.mcp) {
 		s.mcp = mcp
-		nested := broadcastFrame(mcp, "")
+		plain, nested := text(mcp), text(broadcastFrame(mcp, ""))
 		for c := range s.members {
 			switch {
 			case c.quiet:
 			case c.user != "":
-				c.queue(nested)
+				s.tellConn(c, nested)
 			default:
-				c.queue(mcp)
+				s.tellConn(c, plain)
 			}
 		}
 	}
+	return nil, end
+}
+
+// tellConn queues a message that goes to others as well, with the lock held.
+func (s *agentSession) tellConn(c *agentConn, m *agentMessage) {
+	s.touch(c)
+	c.queueMessage(m)
 }
 
 // tell wakes who waits for a record, with the lock held.
@@ -293,8 +349,8 @@ func (s *agentSession) reach(ctx context.Context, version int64, timeout time.Du
 func (s *agentSession) show(state []byte, by *agentMutation) {
 	s.shown = state
 	s.clock++
-	frame := stateFrame(state)
-	var nested []byte
+	frame := text(stateFrame(state))
+	var nested *agentMessage
 	for c := range s.members {
 		if c.user != "" && !c.quiet { // VibeSDK's agents leave nobody out
 			if nested == nil {
@@ -302,9 +358,9 @@ func (s *agentSession) show(state []byte, by *agentMutation) {
 				if by != nil && by.frame {
 					sender = by.conn.key
 				}
-				nested = broadcastFrame(frame, sender)
+				nested = text(broadcastFrame(frame.payload, sender))
 			}
-			c.queue(nested)
+			s.tellConn(c, nested)
 			continue
 		}
 		if by != nil && by.frame && c.key == by.conn.key && c.joined < by.at && c.toldState < by.at {
@@ -312,7 +368,7 @@ func (s *agentSession) show(state []byte, by *agentMutation) {
 		}
 		c.toldState = s.clock
 		if !c.quiet {
-			c.queue(frame)
+			s.tellConn(c, frame)
 		}
 	}
 }
@@ -325,6 +381,7 @@ func (s *agentSession) expect(m *agentMutation, timeout time.Duration) {
 	s.clock++
 	m.at = s.clock
 	s.pending[hash] = m
+	s.followSpan(hash, m.trace)
 	m.conn.undecided++
 	m.timer = time.AfterFunc(timeout, func() {
 		s.mu.Lock()
@@ -353,6 +410,7 @@ func (s *agentSession) abandon(m *agentMutation) bool {
 
 func (s *agentSession) forget(hash uint64, m *agentMutation) {
 	delete(s.pending, hash)
+	delete(s.followed, hash)
 	m.timer.Stop()
 	m.conn.undecided--
 	select {

@@ -77,13 +77,16 @@ func (c *agentConn) setState(ctx context.Context, state []byte) {
 			c.refuseState()
 		}
 	}}
-	if err := c.publish(ctx, gen.StateMutation_PUT, state, m); err != nil {
+	m.unpublished = func(err error) {
 		c.g.log.WarnContext(ctx, "state of an agent's client was not published", "session_id", c.s.id, "error", err)
 		c.refuseState()
 	}
+	if err := c.publish(ctx, gen.StateMutation_PUT, state, m); err != nil {
+		m.unpublished(err)
+	}
 }
 
-// publish sends a mutation of the session on its way. m.decided is called when it returns nil, and never otherwise.
+// publish sends a mutation of the session on its way. When it returns nil, one of m.decided and m.unpublished is called, and none otherwise.
 func (c *agentConn) publish(ctx context.Context, kind gen.StateMutation_Kind, payload []byte, m *agentMutation) error {
 	// The writer takes nothing that no record can hold, and a client should hear of it now.
 	if len(payload) > session.MaxPart {
@@ -94,10 +97,19 @@ func (c *agentConn) publish(ctx context.Context, kind gen.StateMutation_Kind, pa
 		return err
 	}
 	m.id, m.conn = sent.message.GetMutationId(), c
-	c.s.expect(m, c.g.WaitFor)
-	if err := c.g.send(ctx, sent, true); err != nil && c.s.abandon(m) {
-		return err
+	if len(payload) > maxInline {
+		c.uncork() // storing it takes a while
 	}
+	m.begin(ctx, c, kind.String())
+	c.s.expect(m, c.g.WaitFor)
+	var err error
+	if m.message, err = c.g.encodeMutation(ctx, sent, true); err != nil {
+		if c.s.abandon(m) {
+			m.unpublished(err)
+		}
+		return nil
+	}
+	c.post(m)
 	return nil
 }
 
@@ -119,6 +131,7 @@ func (c *agentConn) change(ctx context.Context, f agentRequest, kind gen.StateMu
 			c.reply(f.ID, result)
 		}
 	}}
+	m.unpublished = func(err error) { c.queue(failureFrame(f.ID, agentErrorText(err))) }
 	if kind == gen.StateMutation_PUT || kind == gen.StateMutation_INITIALIZE {
 		m.state = payload
 	}

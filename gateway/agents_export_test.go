@@ -6,3 +6,14 @@ func (g *Gateway) AgentSockets() int {
 	defer g.hub.mu.Unlock()
 	return g.hub.sockets
 }
+
+// AgentPending is how many mutations of the clients of a session have no outcome.
+func (g *Gateway) AgentPending(sessionID string) int {
+	s := g.hub.session(sessionID)
+	if s == nil {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.pending)
+}

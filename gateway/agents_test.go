@@ -229,10 +229,12 @@ func TestAgentState(t *testing.T) {
 	a.want(t, result("2", "19"))
 }
 
-// TestAgentStatesConverge: clients that write against each other end with the state that is stored.
+// TestAgentStatesConverge: clients that write against each other end with the state that is stored. All writes are received before the first
+// is published: a state that is shown to a client while one of its own is on its way stays with it, as with the SDK.
 func TestAgentStatesConverge(t *testing.T) {
 	t.Parallel()
-	l := startLive(t)
+	received := make(chan struct{})
+	l := startLive(t, func(o *gateway.Options) { o.Publisher = heldPublisher{o.Publisher, received} })
 	const clients, writes = 4, 25
 	sockets := make([]socket, clients)
 	for i := range sockets {
@@ -250,6 +252,12 @@ func TestAgentStatesConverge(t *testing.T) {
 		local[i] = fmt.Sprintf(`"%d-%d"`, i, writes-1)
 	}
 	sent.Wait()
+	for deadline := time.Now().Add(agentDeadline); l.gateway.AgentPending("c/race") < clients*writes; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("only %d writes were received", l.gateway.AgentPending("c/race"))
+		}
+	}
+	close(received)
 	var stored []byte
 	for r, err := range l.store.Watch(t.Context(), "c/race", 0) {
 		if err != nil {
@@ -281,6 +289,22 @@ func TestAgentStatesConverge(t *testing.T) {
 		if local[i] != string(stored) {
 			t.Errorf("client %d ended with %s, stored is %s", i, local[i], stored)
 		}
+	}
+}
+
+// heldPublisher publishes nothing before it may.
+type heldPublisher struct {
+	events.Publisher
+
+	may <-chan struct{}
+}
+
+func (p heldPublisher) Publish(ctx context.Context, topic events.Topic, msgs ...events.Message) error {
+	select {
+	case <-p.may:
+		return p.Publisher.Publish(ctx, topic, msgs...)
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

@@ -90,6 +90,8 @@ type Options struct {
 	Agents AgentOptions
 	// VibeSDK is about the routes that VibeSDK's own clients connect by. They need Limits.
 	VibeSDK VibeSDKOptions
+	// Console is about the operator's pages.
+	Console ConsoleOptions
 	// Logger, MeterProvider and TracerProvider default to none.
 	Logger         *slog.Logger
 	MeterProvider  metric.MeterProvider
@@ -195,7 +197,9 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.handler = observed
+	if g.handler, err = g.withConsole(observed); err != nil {
+		return nil, err
+	}
 	return g, nil
 }
 

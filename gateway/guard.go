@@ -104,6 +104,10 @@ func (g *Gateway) enter(w http.ResponseWriter, r *http.Request, c *call) error {
 	return g.limitCalls(w, r)
 }
 
+var errWrongHost = &httpError{
+	http.StatusMisdirectedRequest, "wrong-host", "without an API key this server answers to localhost, 127.0.0.1 and [::1] only",
+}
+
 func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, c *call) error {
 	scope := auth.Admin // of what does not exist nobody learns without a key
 	if c.route != nil {
@@ -113,10 +117,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, c *call) error {
 	case scope == ownAuth:
 		return nil
 	case g.Callers == nil && !loopbackHost(r.Host):
-		return &httpError{
-			http.StatusMisdirectedRequest, "wrong-host",
-			"without an API key this server answers to localhost, 127.0.0.1 and [::1] only",
-		}
+		return errWrongHost
 	case g.foreign(r):
 		return &httpError{http.StatusForbidden, "cross-origin", "a page of another origin may not call this API"}
 	case scope == anyone || g.Callers == nil:

@@ -13,6 +13,12 @@ import (
 	"unicode"
 )
 
+// ProviderHeader names the provider that a call is for.
+const ProviderHeader = "X-Runtime-Provider"
+
+// providerParameter is what its description is called, which all operations share.
+const providerParameter = "RuntimeProvider"
+
 // openAPI answers the OpenAPI 3.1 document of this server, made from the route table.
 func (g *Gateway) openAPI(w http.ResponseWriter, r *http.Request) error {
 	doc, err := g.document()
@@ -59,6 +65,9 @@ func describe(rows []*route) (document, error) {
 		"paths":   paths,
 		"components": map[string]any{
 			"schemas": d.schemas.components, "responses": d.responses,
+			"parameters": map[string]any{providerParameter: d.parameter(headerParam(ProviderHeader, "The provider that the call is for, on a server "+
+				"with a second one: each has sessions, sandboxes and limits of its own. Other names than theirs are refused, and callers who may "+
+				"not choose get 403. Without it the first one answers."))},
 			"securitySchemes": map[string]any{"bearer": map[string]string{
 				"type": "http", "scheme": "bearer",
 				"description": "An API key, or an ID token of Google for the audience of this server. The list names the scope that is needed.",
@@ -99,9 +108,7 @@ func (d *describer) operation(row *route) map[string]any {
 	for _, p := range row.params {
 		params = append(params, d.parameter(p))
 	}
-	if params != nil {
-		op["parameters"] = params
-	}
+	op["parameters"] = append(params, map[string]string{"$ref": "#/components/parameters/" + providerParameter})
 	if row.in.media != nil {
 		op["requestBody"] = map[string]any{
 			"required": !row.in.optional, "content": d.contentOf(row.in),

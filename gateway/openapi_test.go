@@ -89,3 +89,31 @@ func TestEveryRouteIsInTheDocumentAndTheReverse(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryCallMayNameItsProvider: the header is described once, and each operation refers to it.
+func TestEveryCallMayNameItsProvider(t *testing.T) {
+	t.Parallel()
+	var document struct {
+		Paths      map[string]map[string]struct{ Parameters []map[string]any }
+		Components struct{ Parameters map[string]map[string]any }
+	}
+	if err := json.Unmarshal([]byte(start(t).call(t, "GET", "/openapi.json", "").body), &document); err != nil {
+		t.Fatal(err)
+	}
+	name := ""
+	for key, p := range document.Components.Parameters {
+		if p["in"] == "header" && p["name"] == gateway.ProviderHeader && p["required"] == nil {
+			name = key
+		}
+	}
+	if name == "" || len(document.Paths) == 0 {
+		t.Fatalf("no optional header %s among %v", gateway.ProviderHeader, document.Components.Parameters)
+	}
+	for path, methods := range document.Paths {
+		for method, operation := range methods {
+			if !slices.ContainsFunc(operation.Parameters, func(p map[string]any) bool { return p["$ref"] == "#/components/parameters/"+name }) {
+				t.Errorf("%s %s does not refer to it", method, path)
+			}
+		}
+	}
+}

@@ -23,6 +23,10 @@ func (g *Gateway) vibeSDKRoutes() []route {
 		row("GET", "/api/agent/{agentId}/connect", g.findVibeSDK, "Tell where to connect to an agent", spec{
 			params: []param{authorization}, out: ok(vibeSDKConnectionAnswer{}), fails: []int{403, 404, 503},
 		}),
+		row("GET", "/api/agent/{agentId}/preview", g.deployVibeSDK, "Run the files of an agent", spec{
+			about:  "Answers once the preview is ready. Callers at the same time share one deployment.",
+			params: []param{authorization}, out: ok(vibeSDKPreviewAnswer{}), fails: []int{403, 404, 503}, timeout: g.Runner.Wait + defaultTimeout,
+		}),
 		row("GET", "/api/agent/{agentId}/ws", g.connectVibeSDK, "Connect a client of VibeSDK", spec{
 			about: "A WebSocket that speaks as VibeSDK's agents do. A ticket that is not good is refused even with a good token beside it.",
 			params: []param{
@@ -65,6 +69,10 @@ type (
 	vibeSDKConnectionAnswer struct {
 		Success bool              `json:"success"`
 		Data    vibeSDKConnection `json:"data"`
+	}
+	vibeSDKPreviewAnswer struct {
+		Success bool         `json:"success"`
+		Data    AgentPreview `json:"data"`
 	}
 )
 

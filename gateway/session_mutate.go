@@ -110,10 +110,24 @@ func (g *Gateway) answer(w http.ResponseWriter, m *mutation, o session.Outcome) 
 
 // send publishes a mutation, its payload beside it when that is large.
 func (g *Gateway) send(ctx context.Context, m *mutation, awaited bool) error {
+	message, err := g.encodeMutation(ctx, m, awaited)
+	if err != nil {
+		return err
+	}
+	forget := g.hub.follow(ctx, m.message.GetSessionId(), m.message.GetMutationId())
+	err = g.Publisher.Publish(ctx, events.StateMutations, message)
+	if err != nil {
+		forget()
+	}
+	return err
+}
+
+// encodeMutation makes the message of a mutation; a large payload is stored beside it.
+func (g *Gateway) encodeMutation(ctx context.Context, m *mutation, awaited bool) (events.Message, error) {
 	if len(m.payload) > maxInline {
 		address, err := g.storePayload(ctx, m.message.GetSessionId(), m.message.GetMutationId(), m.payload)
 		if err != nil {
-			return err
+			return events.Message{}, err
 		}
 		m.message.PayloadUri = address
 	} else {
@@ -121,13 +135,13 @@ func (g *Gateway) send(ctx context.Context, m *mutation, awaited bool) error {
 	}
 	data, err := schemas.EncodeStateMutation(m.message)
 	if err != nil {
-		return err
+		return events.Message{}, err
 	}
 	message := events.Message{Key: m.message.GetSessionId(), Data: data}
 	if awaited {
 		message.Attributes = map[string]string{schemas.AwaitedAttribute: "1"}
 	}
-	return g.Publisher.Publish(ctx, events.StateMutations, message)
+	return message, nil
 }
 
 // await waits for an outcome, and says false when it is not there after wait or when the server stops: the message is

@@ -43,11 +43,11 @@ func (g *Gateway) connectVibeSDK(w http.ResponseWriter, r *http.Request) error {
 		g.host.proxySocket(g, w, r, at)
 		return nil
 	}
-	ws, err := g.upgrade(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // the origin was checked above
+	ws, wire, err := g.upgradeWire(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // the origin was checked above
 	if err != nil {
 		return nil //nolint:nilerr // it has its answer
 	}
-	g.serveAgentConn(r, &agentConn{g: g, ws: ws, at: at, key: key, user: user}, id)
+	g.serveAgentConn(r, &agentConn{g: g, ws: ws, wire: wire, at: at, key: key, user: user}, id)
 	return nil
 }
 

@@ -33,7 +33,9 @@ func hosted(t testing.TB, does func(w http.ResponseWriter, r *http.Request, call
 		does(w, r, call)
 	}))
 	t.Cleanup(host.Close)
-	return startVibe(t, append([]func(*gateway.Options){func(o *gateway.Options) { o.Agents.Host.URL = host.URL }}, change...)...)
+	return startVibe(t, append([]func(*gateway.Options){func(o *gateway.Options) {
+		o.Agents.Host.URL, o.Agents.Host.ConnectTimeout = host.URL, agentDeadline // a busy machine is none of the test's business
+	}}, change...)...)
 }
 
 // TestVibeSDKMessagesGoToTheHost: all but states and calls, with the address that the client came with and none of its secrets.
@@ -173,5 +175,31 @@ func TestVibeSDKSocketsOfTheHost(t *testing.T) {
 	r := <-seen
 	if r.URL.Path != "/api/agent/mine/ws" || r.URL.RawQuery != "x=1" || r.Header.Get("Cookie") != "" || r.Header.Get("Agent-Session") != "mine" {
 		t.Errorf("the host got %s %v", r.URL, r.Header)
+	}
+}
+
+// TestVibeSDKPreviewOfTheHost: when deployToSandbox is the host's, so is the preview.
+func TestVibeSDKPreviewOfTheHost(t *testing.T) {
+	t.Parallel()
+	answers := make(chan string, 1)
+	v := hosted(t, func(w http.ResponseWriter, r *http.Request, call gateway.HostCall) {
+		if r.URL.Path != "/calls/mine/deployToSandbox" || call.SessionID != "mine" || call.Name != "mine" || call.Method != "deployToSandbox" || call.Version == 0 ||
+			len(call.Args) != 0 || r.Header.Get("Idempotency-Key") == "" {
+			t.Errorf("the host got %s %+v", r.URL, call)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, <-answers)
+	}, func(o *gateway.Options) { o.Agents.Host.Methods = []string{"deployToSandbox"} })
+	v.own(t, "mine", ownedBy("u1", `,"agentId":"mine"`))
+	ask := func() answer {
+		return v.call(t, http.MethodGet, "/api/agent/mine/preview", "", with("Authorization", bearer(tokenFor("u1"))))
+	}
+	answers <- `{"runId":"r1","previewURL":"https://preview.test/","tunnelURL":"x"}`
+	if got := ask(); got.StatusCode != http.StatusOK || !sameJSON(t, got.body, `{"success":true,"data":{"runId":"r1","previewURL":"https://preview.test/"}}`) {
+		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
+	for _, odd := range []string{"null", `{"runId":"r1"}`, "7"} {
+		answers <- odd
+		ask().want(t, "the host answers "+odd, http.StatusInternalServerError, vibeRefusal("Failed to deploy preview"))
 	}
 }

@@ -73,7 +73,7 @@ func TestVibeSDKTokens(t *testing.T) {
 		"sub of 257 bytes":  tokenFor(strings.Repeat("u", 257)),
 	}
 	for what, token := range bad {
-		for _, at := range []struct{ method, path string }{{"GET", "/api/agent/a1/ws"}, {"GET", "/api/agent/a1/connect"}, {"POST", "/api/ws-ticket"}} {
+		for _, at := range []struct{ method, path string }{{"GET", "/api/agent/a1/ws"}, {"GET", "/api/agent/a1/connect"}, {"GET", "/api/agent/a1/preview"}, {"POST", "/api/ws-ticket"}} {
 			headers := append([]string{"Origin", v.URL}, upgradeHeaders...)
 			if token != "" {
 				headers = append(headers, "Authorization", bearer(token))
@@ -214,6 +214,9 @@ func TestVibeSDKRefusals(t *testing.T) {
 		{"ticket for a page of another origin", "POST", "/api/ws-ticket", `{"resourceType":"agent","resourceId":"mine"}`, []string{"Cookie", "accessToken=" + token, "Origin", "https://evil.example.com"}, 403, "Forbidden: Invalid origin"},
 
 		{"where is another's agent", "GET", "/api/agent/theirs/connect", "", user, 403, vibeForbidden},
+		{"the preview of another's agent", "GET", "/api/agent/theirs/preview", "", user, 403, vibeForbidden},
+		{"the preview of an agent that has not begun", "GET", "/api/agent/raw/preview", "", user, 404, vibeRefusal("Agent instance not found or not initialized")},
+		{"the preview of an agent without files", "GET", "/api/agent/mine/preview", "", user, 500, vibeRefusal("Failed to deploy preview")},
 		{"where is an agent that has not begun", "GET", "/api/agent/raw/connect", "", user, 404, vibeRefusal("Agent instance not found or not initialized")},
 	} {
 		got := v.call(t, c.method, c.path, c.body, with(c.headers...))
@@ -226,7 +229,7 @@ func TestVibeSDKRefusals(t *testing.T) {
 	secure.want(t, "behind TLS", http.StatusOK, `{"success":true,"data":{"websocketUrl":"wss://`+strings.TrimPrefix(v.URL, "http://")+`/api/agent/mine/ws","agentId":"mine"}}`)
 	// What is not VibeSDK's is behind the usual guard.
 	v.call(t, "POST", "/api/agent/mine/ws", "", with(user...)).wantProblem(t, 401, "unauthorized")
-	v.call(t, "GET", "/api/agent/mine/preview", "", with(user...)).wantProblem(t, 401, "unauthorized")
+	v.call(t, "GET", "/api/agent/mine/analyze", "", with(user...)).wantProblem(t, 401, "unauthorized")
 	v.call(t, "GET", "/api/agent/mine/ws/x", "", with("Authorization", "Bearer 0123456789abcdef")).wantProblem(t, 404, "no-route")
 	if log := v.log.String(); tells(log, token, used, other, forged, jwtSecret) || !strings.Contains(log, "a ticket was refused") {
 		t.Errorf("the log tells a secret, or nothing of refused tickets")
@@ -237,7 +240,7 @@ func TestVibeSDKRefusals(t *testing.T) {
 func TestVibeSDKWithoutASecret(t *testing.T) {
 	t.Parallel()
 	f := start(t)
-	for _, at := range []string{"GET /api/agent/a/ws", "GET /api/agent/a/connect", "POST /api/ws-ticket"} {
+	for _, at := range []string{"GET /api/agent/a/ws", "GET /api/agent/a/connect", "GET /api/agent/a/preview", "POST /api/ws-ticket"} {
 		method, path, _ := strings.Cut(at, " ")
 		f.call(t, method, path, "").wantProblem(t, 404, "no-route")
 	}

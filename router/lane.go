@@ -59,6 +59,14 @@ func (rt *Router) Lane(inner net.Listener) *Lane {
 	return l
 }
 
+// time is that of the router's clock. Reading a real one for each request would cost more than its exactness is worth.
+func (l *Lane) time() time.Time {
+	if l.rt.coarse {
+		return time.Unix(0, l.now.Load())
+	}
+	return l.rt.now()
+}
+
 // Accept returns the next connection that is not the lane's.
 func (l *Lane) Accept() (net.Conn, error) {
 	select {

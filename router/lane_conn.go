@@ -41,8 +41,12 @@ type laneConn struct {
 	res  laneResponse
 
 	client string // its address without the port
+	site   laneSite
 	last   deployment.Place
 	place  *lanePlace // of last
+	pulse  pulse      // of the request under way
+	seats  *seats     // of the last one
+	own    slot
 
 	phase atomic.Int32
 	since atomic.Int64 // when the phase began, by the lane's clock
@@ -59,6 +63,8 @@ func newLaneConn(l *Lane, conn net.Conn) *laneConn {
 	if host, _, err := net.SplitHostPort(conn.RemoteAddr().String()); err == nil {
 		c.client = host
 	}
+	c.pulse.now, c.pulse.coarse = l.time, l.rt.coarse
+	l.pool.know(&c.own)
 	c.enter(phaseIdle)
 	return c
 }
@@ -79,6 +85,7 @@ const (
 
 func (c *laneConn) serve() {
 	defer c.lane.left(c)
+	defer c.lane.pool.forget(&c.own)
 	for {
 		next := c.read()
 		if next == goOn {
@@ -156,6 +163,9 @@ func (c *laneConn) look(now time.Time) {
 	case phaseIdle:
 		if passed > idleFor {
 			c.endIdle()
+		}
+		if passed >= sweepEvery {
+			c.lane.pool.settle(&c.own)
 		}
 	case phaseHeader:
 		if passed > headerWithin {

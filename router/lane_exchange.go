@@ -18,27 +18,30 @@ func (c *laneConn) exchange() verdict {
 		return handOn
 	}
 	rt := c.lane.rt
-	key := busyKey{route.kind, route.name}
-	if !rt.busy.enter(key) {
+	seats, ok := rt.busy.enter(busyKey{route.kind, route.name}, c.seats)
+	if !ok {
 		return handOn // it will refuse, or has room by then
 	}
-	defer rt.busy.leave(key)
+	c.seats = seats
+	defer rt.busy.leave(seats)
 
 	var pulse *pulse
 	if route.kind == previewSite && rt.activity != nil {
-		pulse = newPulse(rt, route.name)
+		pulse = &c.pulse
+		pulse.begin(rt, route.name)
 	}
 	c.enter(phaseWait)
-	for fresh := false; ; fresh = true {
-		up, reused, err := c.lane.pool.get(route.place.key, fresh)
+	for begun, fresh := false, false; ; {
+		up, reused, err := c.lane.pool.get(route.place.key, &c.own, fresh)
 		if err != nil {
 			return handOn // net/http tries once more, and words what is wrong
 		}
-		if !fresh {
+		if !begun {
+			begun = true
 			pulse.touch()
 		}
 		c.attach(up)
-		x := laneExchange{c: c, rt: rt, route: route, up: up, pulse: pulse}
+		x := laneExchange{c: c, rt: rt, route: route, up: up, pulse: pulse, reused: reused}
 		err = x.run()
 		gone, late := c.detach()
 		if !x.kept {
@@ -49,8 +52,11 @@ func (c *laneConn) exchange() verdict {
 		case gone || errors.Is(err, errClient):
 			pulse.touch()
 			return hangUp
+		case errors.Is(err, errStale) && !late:
+			continue
 		case x.silent && reused && !late:
-			continue // it was closed while it was idle
+			fresh = true // it was closed in the moment of asking
+			continue
 		case late:
 			err = errUpstreamLate
 			fallthrough
@@ -74,6 +80,7 @@ type laneExchange struct {
 	up    *upstreamConn
 	pulse *pulse
 
+	reused   bool // the connection had another request before
 	silent   bool // the upstream said nothing at all
 	begun    bool // the client has a part of the answer
 	reusable bool
@@ -87,9 +94,7 @@ func (x *laneExchange) run() error {
 	x.silent = true
 	c := x.c
 	c.out = x.appendRequest(c.out[:0])
-	if _, err := x.up.Write(c.out); err != nil {
-		return err
-	}
+	x.up.ask(c.out, x.reused)
 	for informational := 0; ; informational++ {
 		if err := x.readHead(); err != nil {
 			return err
@@ -122,9 +127,10 @@ func (x *laneExchange) release() {
 	c := x.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if x.reusable && !c.gone && !c.late && x.up.in.Buffered() == 0 {
+	if x.reusable && !c.gone && !c.late && x.up.raw != nil && x.up.in.Buffered() == 0 {
 		c.up, x.kept = nil, true
-		c.lane.pool.put(x.up, time.Unix(0, c.lane.now.Load()))
+		x.up.kept = time.Unix(0, c.lane.now.Load())
+		c.own.up.Store(x.up)
 	}
 }
 

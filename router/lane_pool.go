@@ -5,7 +5,7 @@ import (
 	"context"
 	"net"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"vibesdk-gcp/platform/deployment"
@@ -17,7 +17,14 @@ type upstreams struct {
 
 	mu     sync.Mutex
 	idle   map[upstreamKey][]*upstreamConn
+	slots  map[*slot]struct{}
 	closed bool
+}
+
+// slot is where a client's connection leaves its upstream for its next request: it finds it there without a lock that others wait for. What
+// is not used again soon goes to the list, and whoever finds none in the list looks into the slots of others before it dials.
+type slot struct {
+	up atomic.Pointer[upstreamConn]
 }
 
 // upstreamKey is where a connection leads. The target counts: it decides which addresses are allowed.
@@ -32,10 +39,7 @@ type upstreamConn struct {
 	key  upstreamKey
 	in   *bufio.Reader
 	kept time.Time // since when it is idle
-
-	raw     syscall.RawConn
-	look    func(fd uintptr) bool // sets waiting
-	waiting bool
+	asking
 }
 
 const (
@@ -46,19 +50,23 @@ const (
 )
 
 func newUpstreams(rt *Router) *upstreams {
-	return &upstreams{local: newDialer(rt.localAddress), services: newDialer(rt.serviceAddress), idle: map[upstreamKey][]*upstreamConn{}}
+	return &upstreams{local: newDialer(rt.localAddress), services: newDialer(rt.serviceAddress), idle: map[upstreamKey][]*upstreamConn{}, slots: map[*slot]struct{}{}}
 }
 
-// get returns a kept connection that still stands, or a new one.
-func (u *upstreams) get(key upstreamKey, fresh bool) (up *upstreamConn, reused bool, err error) {
-	for !fresh {
-		if up = u.take(key); up == nil {
-			break
-		}
-		if up.quiet() {
+// get returns a kept connection, the slot's if it leads there, or a new one.
+func (u *upstreams) get(key upstreamKey, own *slot, fresh bool) (up *upstreamConn, reused bool, err error) {
+	up = own.up.Swap(nil)
+	if up != nil && (fresh || up.key != key) {
+		u.put(up)
+		up = nil
+	}
+	if up != nil {
+		return up, true, nil
+	}
+	if !fresh {
+		if up = u.take(key); up != nil {
 			return up, true, nil
 		}
-		_ = up.Close()
 	}
 	dialer := u.services
 	if key.target == deployment.TargetProcess {
@@ -76,6 +84,11 @@ func (u *upstreams) take(key upstreamKey) *upstreamConn {
 	defer u.mu.Unlock()
 	list := u.idle[key]
 	if len(list) == 0 {
+		for s := range u.slots {
+			if up := s.up.Load(); up != nil && up.key == key && s.up.CompareAndSwap(up, nil) {
+				return up
+			}
+		}
 		return nil
 	}
 	up := list[len(list)-1]
@@ -84,11 +97,45 @@ func (u *upstreams) take(key upstreamKey) *upstreamConn {
 	return up
 }
 
-// put keeps a connection whose answer was read to its end.
-func (u *upstreams) put(up *upstreamConn, now time.Time) {
-	up.kept = now
+// know makes a slot one that others look into, until forget.
+func (u *upstreams) know(s *slot) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.slots[s] = struct{}{}
+}
+
+func (u *upstreams) forget(s *slot) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.slots, s)
+	u.empty(s)
+}
+
+// settle moves what is in a slot to the list.
+func (u *upstreams) settle(s *slot) {
+	if s.up.Load() == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.empty(s)
+}
+
+// empty does so within the lock: at no time does whoever has it miss the connection.
+func (u *upstreams) empty(s *slot) {
+	if up := s.up.Swap(nil); up != nil {
+		u.keep(up)
+	}
+}
+
+// put keeps a connection whose answer was read to its end.
+func (u *upstreams) put(up *upstreamConn) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.keep(up)
+}
+
+func (u *upstreams) keep(up *upstreamConn) {
 	if u.closed || len(u.idle[up.key]) >= keptPerPlace {
 		_ = up.Close()
 		return
@@ -96,7 +143,7 @@ func (u *upstreams) put(up *upstreamConn, now time.Time) {
 	u.idle[up.key] = append(u.idle[up.key], up)
 }
 
-// expire closes what was not used for long. The oldest are first in each list.
+// expire closes what was not used for long. The oldest are first in each list, but for the time in a slot.
 func (u *upstreams) expire(now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -127,28 +174,9 @@ func (u *upstreams) close() {
 	clear(u.idle)
 }
 
-// quiet reports whether an idle connection is open and has nothing to say: bytes that nobody asked for would be taken for the
-// answer to the next request.
-func (up *upstreamConn) quiet() bool {
-	if up.raw == nil {
-		return false
-	}
-	up.waiting = false
-	return up.raw.Read(up.look) == nil && up.waiting
-}
-
 func newUpstreamConn(conn net.Conn, key upstreamKey) *upstreamConn {
-	up := &upstreamConn{Conn: conn, key: key, in: bufio.NewReaderSize(conn, upstreamBuffer)}
-	if sys, ok := conn.(syscall.Conn); ok {
-		if raw, err := sys.SyscallConn(); err == nil {
-			up.raw = raw
-		}
-	}
-	up.look = func(fd uintptr) bool {
-		var one [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		up.waiting = err == syscall.EAGAIN
-		return true
-	}
+	up := &upstreamConn{Conn: conn, key: key}
+	up.in = bufio.NewReaderSize(up, upstreamBuffer)
+	up.asking.init(conn)
 	return up
 }

@@ -2,6 +2,7 @@ package router
 
 import (
 	"bytes"
+	"encoding/binary"
 )
 
 // laneRequest is a plain request. Its slices are of the buffer that it was parsed from.
@@ -30,6 +31,7 @@ const (
 	toApps     rule = iota
 	toPreviews      // and to apps
 	toNobody
+	scoped // of an answer: a cookie, which is held to its host
 )
 
 type parsed int
@@ -167,7 +169,7 @@ func (q *laneRequest) parseField(line []byte) bool {
 			r = toNobody
 		}
 	}
-	if hasFoldPrefix(name, "x-forwarded-") || bytes.EqualFold(name, []byte(identityHeader)) {
+	if name[0]|0x20 == 'x' && (hasFoldPrefix(name, "x-forwarded-") || bytes.EqualFold(name, []byte(identityHeader))) {
 		r = toNobody
 	}
 	q.fields = append(q.fields, field{name, value, r})
@@ -186,15 +188,39 @@ func cutField(line []byte) (name, value []byte, ok bool) {
 			return nil, nil, false
 		}
 	}
-	for _, c := range value {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return nil, nil, false
-		}
-	}
-	return name, value, true
+	return name, value, inFieldValue(value)
 }
 
-func trimSpace(b []byte) []byte { return bytes.Trim(b, " \t") }
+// inFieldValue reports bytes that may all be in a header's value: no control characters but tabs.
+func inFieldValue(b []byte) bool {
+	const each = 0x0101010101010101
+	for len(b) >= 8 {
+		eight := binary.LittleEndian.Uint64(b)
+		below := (eight - ' '*each) &^ eight
+		del := eight ^ 0x7f*each
+		if (below|(del-each)&^del)&(0x80*each) != 0 { // one of them is below a space or DEL, or follows such a one
+			break
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// trimSpace is bytes.Trim for spaces and tabs, of which there is mostly one.
+func trimSpace(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
 
 func hasFoldPrefix(name []byte, prefix string) bool {
 	return len(name) >= len(prefix) && bytes.EqualFold(name[:len(prefix)], []byte(prefix))

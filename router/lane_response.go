@@ -76,6 +76,7 @@ func cutAnyLine(b []byte) (line, rest []byte) {
 
 // take looks at a header, and keeps it if it is for the client.
 func (r *laneResponse) take(name, value []byte) bool {
+	to := toApps
 	var lower [32]byte
 	if len(name) <= len(lower) {
 		for i, c := range name {
@@ -116,9 +117,11 @@ func (r *laneResponse) take(name, value []byte) bool {
 			r.kind = value
 		case "date":
 			r.date = true
+		case "set-cookie":
+			to = scoped
 		}
 	}
-	r.fields = append(r.fields, field{name: name, value: value})
+	r.fields = append(r.fields, field{name, value, to})
 	return true
 }
 
@@ -189,7 +192,7 @@ fields:
 			}
 		}
 		switch {
-		case bytes.EqualFold(f.name, []byte("Set-Cookie")):
+		case f.rule == scoped:
 			line, ok := scopedCookie(string(f.value))
 			if !ok {
 				continue

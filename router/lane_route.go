@@ -1,6 +1,7 @@
 package router
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"net"
@@ -23,26 +24,47 @@ type laneRoute struct {
 	place *lanePlace
 }
 
+// laneSite is what a host says. A browser sends the same one again and again.
+type laneSite struct {
+	host      []byte
+	kind      site
+	label     string // the app's, or the sandbox's id
+	token     string
+	malformed bool
+}
+
+// read reads a host, unless it is the one that was read last.
+func (s *laneSite) read(d domains, host []byte) {
+	if len(s.host) > 0 && bytes.Equal(s.host, host) {
+		return
+	}
+	*s = laneSite{host: append(s.host[:0], host...)}
+	s.kind, s.label = d.match(string(host))
+	if s.kind == previewSite {
+		id, token, ok := parsePreviewLabel(s.label)
+		s.label, s.token, s.malformed = id, token, !ok
+	}
+}
+
 // route finds the place of the request. What it does not find, or what needs more than a place, is not the lane's.
 func (c *laneConn) route() (laneRoute, bool) {
 	rt, q := c.lane.rt, &c.req
-	kind, label := rt.domains.match(string(q.host))
-	r := laneRoute{kind: kind, name: label}
+	s := &c.site
+	s.read(rt.domains, q.host)
+	r := laneRoute{kind: s.kind, name: s.label}
 	var place deployment.Place
-	switch kind {
+	switch s.kind {
 	case previewSite:
-		id, token, ok := parsePreviewLabel(label)
-		if !ok {
+		if s.malformed {
 			return r, false
 		}
-		p, err := rt.lookup.Preview(context.Background(), id)
-		if err != nil || subtle.ConstantTimeCompare([]byte(p.Token), []byte(token)) != 1 {
+		p, err := rt.lookup.Preview(context.Background(), s.label)
+		if err != nil || subtle.ConstantTimeCompare([]byte(p.Token), []byte(s.token)) != 1 {
 			return r, false
 		}
-		r.name = id
 		place.Endpoint = p.Endpoint // it says itself what it is
 	case appSite:
-		a, err := rt.lookup.App(context.Background(), label)
+		a, err := rt.lookup.App(context.Background(), s.label)
 		if err != nil || a.Gated() || a.Rollout != nil || a.Audience != "" || q.own {
 			return r, false
 		}

@@ -28,9 +28,9 @@ type laneWorld struct {
 	served  chan error
 }
 
-func newLaneWorld(t *testing.T, app http.HandlerFunc) *laneWorld {
+func newLaneWorld(t *testing.T, app http.HandlerFunc, change ...func(*router.Options)) *laneWorld {
 	t.Helper()
-	l := &laneWorld{world: newWorld(t, app), served: make(chan error, 1)}
+	l := &laneWorld{world: newWorld(t, app, change...), served: make(chan error, 1)}
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

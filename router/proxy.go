@@ -44,13 +44,14 @@ func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	key := busyKey{x.kind, x.name}
-	if !x.router.busy.enter(key) {
+	seats, ok := x.router.busy.enter(key, nil)
+	if !ok {
 		x.router.failed(r, "admit", x.kind, x.name, errors.New("too many requests are under way"))
 		w.Header().Set("Retry-After", "1")
 		reply(w, http.StatusServiceUnavailable, busyText)
 		return
 	}
-	defer x.router.busy.leave(key)
+	defer x.router.busy.leave(seats)
 	if err := x.prepare(r); err != nil {
 		x.fail(w, r, err)
 		return

@@ -55,7 +55,7 @@ type Options struct {
 	HeaderTimeout time.Duration
 	// Logger defaults to slog.Default. Tokens are never logged.
 	Logger *slog.Logger
-	// Now defaults to time.Now.
+	// Now defaults to time.Now, for a [Lane] to one reading of it every 50 ms.
 	Now func() time.Time
 }
 
@@ -81,6 +81,7 @@ type Router struct {
 	devOrigins bool
 	logger     *slog.Logger
 	now        func() time.Time
+	coarse     bool // a lane may use its own clock in place of now
 
 	endpoints deployment.Endpoints
 	networks  []netip.Prefix
@@ -129,14 +130,15 @@ func New(o Options) (*Router, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	if o.Now == nil {
+	coarse := o.Now == nil
+	if coarse {
 		o.Now = time.Now
 	}
 	rt := &Router{
 		domains: d, lookup: o.Lookup, activity: o.Activity, scheme: o.Scheme, devOrigins: o.DevOrigins,
-		origins: map[string]bool{}, logger: o.Logger, now: o.Now,
+		origins: map[string]bool{}, logger: o.Logger, now: o.Now, coarse: coarse,
 		endpoints: o.Endpoints, networks: o.Networks, self: o.Self, dispatch: o.Dispatch, identity: o.Identity, ownerKey: o.OwnerKey,
-		maxBody: o.MaxBody, busy: &busy{most: o.MaxPerApp, n: map[busyKey]int{}}, buffers: newBufferPool(),
+		maxBody: o.MaxBody, busy: &busy{most: int64(o.MaxPerApp)}, buffers: newBufferPool(),
 		headerTimeout: o.HeaderTimeout,
 		// What ReverseProxy would print lacks the sandbox; the wrappers around it log the same events with it.
 		silence: log.New(io.Discard, "", 0),

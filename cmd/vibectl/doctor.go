@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ func (c *cli) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Look at how an installation is set up", Args: cobra.NoArgs,
 		Long: `Look at how an installation is set up: gateway, clock, database, topics, subscriptions, dead-letter rights, Firestore's indexes and
-TTL policy, the job that builds sandboxes, schedules. It reads the environment that vibed reads, changes nothing, and says of each fault
+TTL policy, the job that builds sandboxes, schedules, and how much of their limits Cloud Run, Pub/Sub, Redis and Postgres use. It reads the environment that vibed reads, changes nothing, and says of each fault
 what to do about it. What cannot be looked at is skipped, with the reason. The exit status is 1 when something fails.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), doctorTimeout)
@@ -58,7 +59,11 @@ what to do about it. What cannot be looked at is skipped, with the reason. The e
 			}
 			jobs, ticks := place, place
 			jobs.Endpoint, ticks.Endpoint = runEndpoint, schedulerEndpoint
+			sandboxes := jobs
+			sandboxes.Project = cmp.Or(config.CloudRun.Project, jobs.Project)
+			sandboxes.Region = cmp.Or(jobs.Region, config.CloudRun.Location)
 			found = append(found, doctor.Job(ctx, jobs, job)...)
+			found = append(found, doctor.Services(ctx, sandboxes)...)
 			found = append(found, doctor.Schedules(ctx, ticks, prefix, config.PubSubPrefix, entries)...)
 			if err := c.printFindings(found); err != nil {
 				return err

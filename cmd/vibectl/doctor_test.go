@@ -16,7 +16,8 @@ func TestDoctor(t *testing.T) {
 	out := strings.Join(strings.Fields(must(t, addr, "", "doctor")), " ")
 	for _, want := range []string{
 		"ok gateway http://" + addr + " answers and is ready", "ok clock the gateway's and ours agree", "ok gateway API answers", "ok dead letters none waits",
-		"skipped database", "skipped Pub/Sub BUS_BACKEND is sql", "skipped Firestore SESSION_BACKEND is sql", "skipped job vibesdk-sandbox-job", "skipped schedules", "4 ok, 5 skipped",
+		"skipped database", "skipped Pub/Sub BUS_BACKEND is sql", "skipped Firestore SESSION_BACKEND is sql", "skipped job vibesdk-sandbox-job", "skipped schedules", "skipped Redis LIMIT_BACKEND is sql",
+		"skipped services of Cloud Run", "4 ok, 7 skipped",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the output lacks %q:\n%s", want, out)
@@ -25,7 +26,7 @@ func TestDoctor(t *testing.T) {
 
 	out, err := vibectl(t, "127.0.0.1:1", "", "-o", "json", "doctor")
 	var found []checkup.Finding
-	if jsonErr := json.Unmarshal([]byte(out), &found); jsonErr != nil || len(found) != 6 || found[0].Status != checkup.Fail || found[0].Fix == "" {
+	if jsonErr := json.Unmarshal([]byte(out), &found); jsonErr != nil || len(found) != 8 || found[0].Status != checkup.Fail || found[0].Fix == "" {
 		t.Errorf("as JSON: %s (%v)", out, jsonErr)
 	}
 	var exit exitError

@@ -83,6 +83,14 @@ func readProject(config app.Config, o options) (client.Project, error) {
 	return client.ReadProject(o.runDir, client.RunRequest{})
 }
 
+// consoleHint says where the operator's pages are, when there are any.
+func consoleHint(config app.Config, base string) string {
+	if !config.Console.Enabled {
+		return ""
+	}
+	return "All of it, in a browser: " + base + "/console\n"
+}
+
 func waitFor(ctx context.Context, a *app.App) {
 	select {
 	case <-ctx.Done():
@@ -100,8 +108,8 @@ func preview(ctx context.Context, a *app.App, config app.Config, o options, proj
 	fmt.Fprintf(out, "vibed answers at %s\n\n", base)
 	sandbox, err := app.RunAndReport(ctx, c, project, out)
 	if err == nil {
-		fmt.Fprintf(out, "In a second terminal:\n  bin/vibectl%s sandbox list\n  bin/vibectl%[1]s sandbox logs -f %[2]s\n  bin/vibectl%[1]s sandbox run DIR\nCtrl-C stops everything.\n",
-			addrFlag(base), sandbox.ID)
+		fmt.Fprintf(out, "In a second terminal:\n  bin/vibectl%s sandbox list\n  bin/vibectl%[1]s sandbox logs -f %[2]s\n  bin/vibectl%[1]s sandbox run DIR\n%[3]sCtrl-C stops everything.\n",
+			addrFlag(base), sandbox.ID, consoleHint(config, base))
 		if o.open {
 			if err := app.OpenBrowser(ctx, sandbox.PreviewURL); err != nil {
 				fmt.Fprintf(out, "%v\n", err)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"cloud.google.com/go/iam/apiv1/iampb"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
@@ -35,7 +38,8 @@ func (d *Driver) Check(ctx context.Context) []checkup.Finding {
 	for _, sub := range d.o.Subscriptions {
 		found = append(found, d.checkSubscription(ctx, sub)...)
 	}
-	return append(found, d.checkForwarding(ctx)...)
+	found = append(found, d.checkForwarding(ctx)...)
+	return append(found, d.checkQuotas(ctx)...)
 }
 
 func (d *Driver) checkTopic(ctx context.Context, topic events.Topic) []checkup.Finding {
@@ -84,8 +88,11 @@ func (d *Driver) checkSubscription(ctx context.Context, sub events.Subscription)
 	if got.GetFilter() != "" {
 		f.Fail(again, "has the filter %q: what does not pass is lost", got.GetFilter())
 	}
-	if got.GetPushConfig().GetPushEndpoint() != "" {
-		f.Fail(update+" --clear-push-config", "pushes to %s: its consumer pulls", got.GetPushConfig().GetPushEndpoint())
+	pushed := slices.Contains(d.o.Push, sub.Name)
+	if pushed {
+		d.checkPush(f, sub, got, update)
+	} else if got.GetPushConfig().GetPushEndpoint() != "" {
+		f.Fail(update+" --clear-push-config, or name it in PUSH_CONSUMERS", "pushes to %s: its consumer pulls", got.GetPushConfig().GetPushEndpoint())
 	}
 	if got.GetDetached() {
 		f.Fail(again, "is detached from its topic")
@@ -96,7 +103,7 @@ func (d *Driver) checkSubscription(ctx context.Context, sub events.Subscription)
 	if got.GetEnableExactlyOnceDelivery() {
 		f.Warn(update+" --no-enable-exactly-once-delivery", "delivers exactly once: that costs latency, and its consumer is idempotent all the same")
 	}
-	if got.GetRetryPolicy() != nil {
+	if got.GetRetryPolicy() != nil && !pushed {
 		f.Warn(update+" --clear-retry-policy", "has a retry policy: what a drain gives back waits for it")
 	}
 	if wanted := want.GetDeadLetterPolicy(); wanted != nil {
@@ -111,7 +118,33 @@ func (d *Driver) checkSubscription(ctx context.Context, sub events.Subscription)
 			f.Warn(fix, "gives up after %d deliveries, want %d: rolling restarts count as well", has.GetMaxDeliveryAttempts(), wanted.GetMaxDeliveryAttempts())
 		}
 	}
-	return f.Else("never expires, keeps %s, ordered %t", got.GetMessageRetentionDuration().AsDuration(), got.GetEnableMessageOrdering())
+	return f.Else("never expires, keeps %s, ordered %t, %s", got.GetMessageRetentionDuration().AsDuration(), got.GetEnableMessageOrdering(),
+		map[bool]string{true: "pushed", false: "pulled"}[pushed])
+}
+
+// checkPush looks at what only a pushed subscription has.
+func (d *Driver) checkPush(f *checkup.Findings, sub events.Subscription, got *pubsubpb.Subscription, update string) {
+	push, path := got.GetPushConfig(), "/push/"+sub.Name
+	deadline := time.Duration(got.GetAckDeadlineSeconds()) * time.Second
+	switch {
+	case push.GetPushEndpoint() == "":
+		f.Fail(terraform+", or take it out of PUSH_CONSUMERS", "is pulled: its consumer waits for pushes")
+		return
+	case !strings.HasSuffix(push.GetPushEndpoint(), path):
+		f.Fail(update+" --push-endpoint=https://…"+path, "pushes to %s, its consumer is at %s", push.GetPushEndpoint(), path)
+	}
+	if push.GetNoWrapper() != nil {
+		f.Fail(update+" --clear-push-no-wrapper-config", "pushes unwrapped: its consumer refuses that")
+	}
+	if token := push.GetOidcToken(); d.o.Endpoint == "" && (token.GetServiceAccountEmail() == "" || token.GetAudience() == "") {
+		f.Fail(update+" --push-auth-service-account=… --push-auth-token-audience=…", "pushes without a token of an account for an audience: its consumer refuses that")
+	}
+	if deadline != d.o.PushDeadline {
+		f.Warn(update+" --ack-deadline="+strconv.Itoa(int(d.o.PushDeadline/time.Second)), "has an ack deadline of %s, PUSH_DEADLINE is %s", deadline, d.o.PushDeadline)
+	}
+	if got.GetRetryPolicy() == nil {
+		f.Warn(update+" --min-retry-delay=0.1s --max-retry-delay=60s", "has no retry policy: what is refused comes again at once")
+	}
 }
 
 // missing says why a resource could not be read.

@@ -1,5 +1,5 @@
 // Package pubsubbus is the driver for [events.Bus] on Google Cloud Pub/Sub, with the client of
-// cloud.google.com/go/pubsub/v2 and streaming pull.
+// cloud.google.com/go/pubsub/v2, by streaming pull or by push.
 //
 // # Publishing
 //
@@ -63,6 +63,21 @@
 // When the stream fails for good (permission, deleted subscription, quota) Receive waits for the running handlers and
 // returns the error; what they acknowledge after that is lost, and comes again. The bus then calls Receive again with backoff.
 //
+// # Pushing
+//
+// Subscriptions in Options.Push are not pulled: Pub/Sub posts each message to [Driver.PushHandler], and takes 204 for an acknowledgement and
+// every other answer for a negative one. From there a message goes the same way: the request stays open while the message is held, also
+// while it waits for its next attempt, and is answered when its verdict is known. What differs:
+//
+//   - What may be held is bounded by answers: 429 when there are no more credits, and Pub/Sub pushes less for a while.
+//   - A request must have its answer before the ack deadline (Options.PushDeadline). Early enough for one more attempt to end, a message
+//     that still waits goes back: on an unordered topic as a copy that carries delay and attempts, and then the answer is 204; on an ordered one by
+//     503, with the messages of its key behind it, and its attempts begin again but for one in four deliveries.
+//   - A request that breaks takes its message along, unless an attempt runs: one that comes again meanwhile shares its outcome.
+//   - While a message of a key is being pushed, Pub/Sub pushes no other of that key. So runs have one message, and a busy key is
+//     slower than with a stream: pull ordered subscriptions that have much to do.
+//   - Only wrapped pushes are taken. An unwrapped one has no place for what the envelope of the bus needs.
+//
 // # Settings and why
 //
 //	publisher    EnableMessageOrdering     topic.Ordered     messages with a key are refused otherwise
@@ -82,6 +97,8 @@
 //	             enableExactlyOnceDelivery off               costs latency, and consumers are idempotent all the same
 //	             deadLetterPolicy          100 deliveries    what kills every consumer ends some time; counts deliveries
 //	             retryPolicy               none              retries are ours; what a drain gives back is wanted at once
+//	  pushed     ackDeadlineSeconds        600               how long a request may take; a consumer that dies is noticed at once
+//	             retryPolicy               0.1 s to 60 s     what is refused is wanted soon, but not at once
 //
 // The broker forwards to dead letters only if its service agent may publish there and acknowledge here; without that it
 // fails in silence. Terraform grants it.

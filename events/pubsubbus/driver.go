@@ -49,6 +49,13 @@ type Options struct {
 	// MaxOutstandingBytes bounds the payloads that one Receive holds. About as much again is on its way in the
 	// client. Defaults to 64 MiB.
 	MaxOutstandingBytes int
+	// Push names the subscriptions that Pub/Sub pushes to [Driver.PushHandler]; the others are pulled.
+	Push []string
+	// PushDeadline is the ack deadline of those, after which Pub/Sub ends a request, 10 s to 600 s. Defaults to 600 s, the most that
+	// Pub/Sub allows. An attempt of the handler must fit in.
+	PushDeadline time.Duration
+	// PushURL is where Pub/Sub reaches the handler, like http://127.0.0.1:8787: [Driver.EnsureResources] makes push subscriptions to it.
+	PushURL string
 	// Logger gets a warning when the driver has to do something the second best way. Defaults to slog.Default().
 	Logger *slog.Logger
 }
@@ -75,6 +82,9 @@ func (o Options) withDefaults() Options {
 	if o.MaxOutstandingBytes == 0 {
 		o.MaxOutstandingBytes = 64 << 20
 	}
+	if o.PushDeadline == 0 {
+		o.PushDeadline = maxLease
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -88,6 +98,9 @@ func (o Options) check() error {
 	}
 	if o.Lease < minLease || o.Lease > maxLease {
 		faults = append(faults, fmt.Errorf("lease is %s, it must be %s to %s", o.Lease, minLease, maxLease))
+	}
+	if o.PushDeadline < minLease || o.PushDeadline > maxLease {
+		faults = append(faults, fmt.Errorf("push deadline is %s, it must be %s to %s", o.PushDeadline, minLease, maxLease))
 	}
 	if o.HoldLimit < 0 {
 		faults = append(faults, fmt.Errorf("hold limit is %s, it must be positive", o.HoldLimit))
@@ -104,6 +117,7 @@ type Driver struct {
 	client  *pubsub.Client
 	schemas *vkit.SchemaClient
 	keys    keyLocks
+	pushed  receivers
 
 	mu         sync.Mutex
 	publishers map[string]*pubsub.Publisher

@@ -29,10 +29,19 @@ const (
 // to dead letters without one at maxDeliveryAttempts.
 const deliveriesPerAttempt = 4
 
+// delivery is one way to tell the broker what became of a message: on a stream the client's message, on a push the answer
+// of its request.
+type delivery interface {
+	Ack()
+	Nack()
+}
+
 // item is one message of a subscription that this process holds.
 type item struct {
+	id string // the broker's
 	// deliveries are the ways to acknowledge it: more than one when the broker lost patience and sent it again.
-	deliveries []*pubsub.Message
+	deliveries []delivery
+	lane       *lane
 	event      events.Message
 	// failed counts the failed attempts, those of earlier deliveries included.
 	failed int
@@ -40,6 +49,9 @@ type item struct {
 	due time.Time
 	// changed tells that failed or due are known here only.
 	changed bool
+	// leaving tells that it may not wait here for another attempt, because the requests that brought it end. lost tells that they
+	// have ended, so that it cannot be acknowledged.
+	leaving, lost bool
 }
 
 // newItem decodes a message. mine is false for a copy that is meant for another subscription. A message that Pub/Sub itself gave up
@@ -53,7 +65,8 @@ func (d *Driver) newItem(m *pubsub.Message, subscription string) (it *item, mine
 		return nil, false
 	}
 	it = &item{
-		deliveries: []*pubsub.Message{m},
+		id:         m.ID,
+		deliveries: []delivery{m},
 		event:      events.DecodeAttributes(m.Attributes, m.ID, m.PublishTime),
 	}
 	maps.DeleteFunc(it.event.Attributes, func(name, _ string) bool { return strings.HasPrefix(name, copyPrefix) })
@@ -103,14 +116,14 @@ func (it *item) copy(subscription string) *pubsub.Message {
 
 // ack removes the message from the subscription, however often it was delivered.
 func (it *item) ack() {
-	for _, m := range it.deliveries {
-		m.Ack()
+	for _, d := range it.deliveries {
+		d.Ack()
 	}
 }
 
 // nack gives the message back to the broker, which delivers it again to any consumer.
 func (it *item) nack() {
-	for _, m := range it.deliveries {
-		m.Nack()
+	for _, d := range it.deliveries {
+		d.Nack()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
@@ -29,6 +30,9 @@ func (d *Driver) Receive(ctx context.Context, sub events.Subscription, handle ev
 	d.mu.Unlock()
 	if closed {
 		return events.ErrClosed
+	}
+	if slices.Contains(d.o.Push, sub.Name) {
+		return d.receivePushed(ctx, sub, handle)
 	}
 	// A Subscriber allows one Receive, and the bus may run several consumers of a subscription.
 	subscriber := d.client.Subscriber(d.subscriptionName(sub.Name))

@@ -69,34 +69,44 @@ func (r *receiver) take(ctx context.Context, m *pubsub.Message) {
 		m.Nack()
 		return
 	}
+	if _, ok := r.hold(it); !ok {
+		m.Nack()
+	}
+}
+
+// hold queues a message that has its credits. held is the item that stands for it. ok is false, and the credits are returned, when
+// no more messages are taken.
+func (r *receiver) hold(it *item) (held *item, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {
 		r.release(it)
-		m.Nack()
-		return
+		return nil, false
 	}
-	if known, ok := r.items[m.ID]; ok {
+	if known, ok := r.items[it.id]; ok {
 		// The broker lost patience with a message that is still here. Handling it twice would break the order of the
 		// key, so both deliveries share one outcome.
-		known.deliveries = append(known.deliveries, m)
+		known.deliveries = append(known.deliveries, it.deliveries...)
+		known.leaving, known.lost = false, false
 		r.release(it)
-		return
+		return known, true
 	}
-	r.items[m.ID] = it
+	r.items[it.id] = it
 	key := it.event.Key
 	if !r.sub.Topic.Ordered || key == "" {
-		key = "\x00" + m.ID // a lane of its own
+		key = "\x00" + it.id // a lane of its own
 	}
-	l, ok := r.lanes[key]
-	if !ok {
+	l, known := r.lanes[key]
+	if !known {
 		l = &lane{key: key}
 		r.lanes[key] = l
 	}
+	it.lane = l
 	l.items = append(l.items, it)
-	if !ok {
+	if !known {
 		r.schedule(l)
 	}
+	return it, true
 }
 
 func (r *receiver) acquire(ctx context.Context, it *item) error {
@@ -108,6 +118,18 @@ func (r *receiver) acquire(ctx context.Context, it *item) error {
 		return err
 	}
 	return nil
+}
+
+// tryAcquire is acquire for who cannot wait.
+func (r *receiver) tryAcquire(it *item) bool {
+	if !r.messages.TryAcquire(1) {
+		return false
+	}
+	if !r.bytes.TryAcquire(r.weight(it)) {
+		r.messages.Release(1)
+		return false
+	}
+	return true
 }
 
 func (r *receiver) release(it *item) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,10 +22,13 @@ const (
 	maxDeliveryAttempts = 100
 	// retention is how long a message waits for a consumer: the longest that Pub/Sub takes without topic retention.
 	retention = 7 * 24 * time.Hour
+	// pushMinBackoff and pushMaxBackoff bound what Pub/Sub waits after an answer other than 2xx: what it means then is a consumer that
+	// begins, ends or is full, and that is over soon.
+	pushMinBackoff, pushMaxBackoff = 100 * time.Millisecond, time.Minute
 )
 
 // EnsureResources makes the topics, schemas and subscriptions of Options that do not exist. Existing ones stay
-// as they are, but a subscription whose topic or ordering differs is an error, because neither can be
+// as they are, but for where they push to. A subscription whose topic or ordering differs is an error, because neither can be
 // changed: the bus would lose messages or their order. Calls may run side by side.
 //
 // It is for the emulator and for trying things out. On a real project Terraform makes them, and with them the
@@ -108,7 +112,14 @@ func (d *Driver) ensureSubscription(ctx context.Context, sub events.Subscription
 		return fmt.Errorf("message ordering is %t, want %t: delete the subscription when it is drained",
 			got.GetEnableMessageOrdering(), want.GetEnableMessageOrdering())
 	}
-	return nil
+	if got.GetPushConfig().GetPushEndpoint() == want.GetPushConfig().GetPushEndpoint() {
+		return nil
+	}
+	push := want.GetPushConfig()
+	if push == nil {
+		push = &pubsubpb.PushConfig{}
+	}
+	return d.client.SubscriptionAdminClient.ModifyPushConfig(ctx, &pubsubpb.ModifyPushConfigRequest{Subscription: want.GetName(), PushConfig: push})
 }
 
 // subscription gives the settings of a subscription. The package comment says why each is as it is.
@@ -126,6 +137,11 @@ func (d *Driver) subscription(sub events.Subscription) *pubsubpb.Subscription {
 			DeadLetterTopic:     d.topicName(events.DeadLetters.Name),
 			MaxDeliveryAttempts: maxDeliveryAttempts,
 		}
+	}
+	if slices.Contains(d.o.Push, sub.Name) {
+		want.AckDeadlineSeconds = int32(d.o.PushDeadline / time.Second)
+		want.RetryPolicy = &pubsubpb.RetryPolicy{MinimumBackoff: durationpb.New(pushMinBackoff), MaximumBackoff: durationpb.New(pushMaxBackoff)}
+		want.PushConfig = &pubsubpb.PushConfig{PushEndpoint: strings.TrimSuffix(d.o.PushURL, "/") + "/push/" + sub.Name}
 	}
 	return want
 }

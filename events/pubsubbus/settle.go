@@ -22,7 +22,7 @@ func (r *receiver) settle(l *lane, run []*item, verdicts []events.Verdict) {
 			continue
 		}
 		it.apply(v)
-		if !r.sub.Topic.Ordered && (v.After > r.d.o.HoldLimit || r.ended && it.changed) {
+		if r.mayCopy(it) && (v.After > r.d.o.HoldLimit || (r.ended || it.leaving) && it.changed) {
 			r.mu.Unlock()
 			r.settleLater(l, it)
 			return
@@ -55,15 +55,19 @@ func (r *receiver) rest(l *lane) {
 	case r.ended:
 		r.giveBack(l)
 	default:
-		r.schedule(l)
+		r.cut(l)
 	}
 }
+
+// mayCopy reports whether a copy can take the place of a message: on an ordered topic it would lose its place, and without an
+// acknowledgement the original comes as well.
+func (r *receiver) mayCopy(it *item) bool { return !r.sub.Topic.Ordered && !it.lost }
 
 // forget removes the first message of a lane, which is settled. It is called with mu held.
 func (r *receiver) forget(l *lane, it *item) {
 	l.items[0] = nil
 	l.items = l.items[1:]
-	delete(r.items, it.deliveries[0].ID)
+	delete(r.items, it.id)
 	r.release(it)
 }
 

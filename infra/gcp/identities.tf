@@ -63,6 +63,23 @@ resource "google_service_account" "role" {
   depends_on   = [google_project_service.platform]
 }
 
+# As this account Pub/Sub pushes. It may do nothing; its tokens say who calls.
+resource "google_service_account" "push" {
+  count = length(var.push_consumers) > 0 ? 1 : 0
+
+  account_id   = "${var.name_prefix}-push"
+  display_name = "Pub/Sub pushes to vibed"
+  depends_on   = [google_project_service.platform]
+}
+
+resource "google_service_account_iam_member" "pushes" {
+  count = length(var.push_consumers) > 0 ? 1 : 0
+
+  service_account_id = google_service_account.push[0].name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = "serviceAccount:${local.agents.pubsub}"
+}
+
 # Each role reads its own secrets and no other.
 resource "google_secret_manager_secret_iam_member" "reader" {
   for_each = merge([

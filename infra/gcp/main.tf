@@ -23,6 +23,14 @@ locals {
   subscribers = {
     for name in keys(local.subscriptions) : name => { (name) = "serviceAccount:${local.email[module.settings.subscribers[name]]}" }
   }
+  # By the address that a service of Cloud Run has before it is there: it starts when its subscription exists.
+  push = {
+    for name in var.push_consumers : name => {
+      endpoint = "https://${var.name_prefix}-${module.settings.subscribers[name]}-${data.google_project.platform.number}.${var.region}.run.app/push/${name}"
+      caller   = one(google_service_account.push[*].email)
+      audience = module.settings.push_audience
+    }
+  }
   subscriptions_of = {
     for topic in keys(local.topics) : topic => { for name, s in local.subscriptions : name => s if s.topic == topic }
   }
@@ -42,6 +50,8 @@ module "settings" {
   agent_host_url     = var.agent_host == null ? "" : var.agent_host.url
   log_level          = var.log_level
   bucket             = module.sandbox.bucket
+  push_consumers     = var.push_consumers
+  push_account       = one(google_service_account.push[*].email)
   sandboxes = {
     project_id      = local.sandbox_project
     region          = var.region
@@ -84,7 +94,8 @@ module "dead_letters" {
   publishers    = local.publishers[local.dead_letters]
   subscribers   = { for name in keys(local.subscriptions_of[local.dead_letters]) : name => local.subscribers[name] }
   service_agent = local.agents.pubsub
-  depends_on    = [google_project_service.platform]
+  push          = { for name, p in local.push : name => p if contains(keys(local.subscriptions_of[local.dead_letters]), name) }
+  depends_on    = [google_project_service.platform, google_service_account_iam_member.pushes]
 }
 
 module "topic" {
@@ -101,7 +112,8 @@ module "topic" {
   publishers        = local.publishers[each.key]
   subscribers       = { for name in keys(local.subscriptions_of[each.key]) : name => local.subscribers[name] }
   service_agent     = local.agents.pubsub
-  depends_on        = [google_project_service.platform]
+  push              = { for name, p in local.push : name => p if contains(keys(local.subscriptions_of[each.key]), name) }
+  depends_on        = [google_project_service.platform, google_service_account_iam_member.pushes]
 }
 
 module "schedule" {
@@ -186,6 +198,7 @@ module "worker" {
   region              = var.region
   image               = var.image
   role                = each.key
+  mode                = module.settings.modes[each.key]
   instances           = var.instances[each.key]
   service_account     = local.email[each.key]
   network             = local.network

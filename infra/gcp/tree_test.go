@@ -58,7 +58,7 @@ func texts(t *testing.T, e hclsyntax.Expression) []string {
 }
 
 // procedures are the playbooks of what a person begins, with no alert.
-var procedures = []string{"migration"}
+var procedures = []string{"migration", "pushed-consumers"}
 
 // TestAlertsHavePlaybooks holds that each alert has a page that says what to do, and each other page an alert.
 func TestAlertsHavePlaybooks(t *testing.T) {

@@ -203,7 +203,7 @@ variable "sql" {
 }
 
 variable "instances" {
-  description = "Instances of the roles: of the doors the least and most, of the workers how many run."
+  description = "Instances of the roles: of the doors the least and most, of the workers how many run, or with push how many may."
   type = object({
     gateway        = optional(object({ min = number, max = number }), { min = 1, max = 10 })
     router         = optional(object({ min = number, max = number }), { min = 1, max = 10 })
@@ -222,6 +222,17 @@ variable "instances" {
   validation {
     condition     = alltrue([for n in [var.instances.statewriter, var.instances.callbackrunner, var.instances.sandboxrunner, var.instances.janitor, var.instances.deadletters] : n >= 1 && n <= 100])
     error_message = "instances of workers must be 1 to 100."
+  }
+}
+
+variable "push_consumers" {
+  description = "Subscriptions that Pub/Sub pushes to services that scale to zero; worker pools pull the others. Pull what has much to do in order: statewriter."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = length(setsubtract(var.push_consumers, ["callbackrunner", "janitor", "parked", "sandboxrunner", "statewriter"])) == 0
+    error_message = "push_consumers must be of callbackrunner, janitor, parked, sandboxrunner, statewriter."
   }
 }
 

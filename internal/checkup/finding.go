@@ -43,6 +43,22 @@ func (f *Findings) Warn(fix, format string, args ...any) { f.add(Warn, fix, form
 // Skip adds something that could not be looked at, and why.
 func (f *Findings) Skip(format string, args ...any) { f.add(Skipped, "", format, args...) }
 
+// Percents of a limit at which [Findings.Quota] warns, and at which it fails: what is left may be gone before anybody looks again.
+const (
+	QuotaWarn = 80
+	QuotaFail = 95
+)
+
+// Quota warns or fails when most of a limit, which is above 0, is used. things says of what, like "services in the region".
+func (f *Findings) Quota(fix, things string, used, limit int64) {
+	switch percent := used * 100 / limit; {
+	case percent >= QuotaFail:
+		f.Fail(fix, "%d of %d %s are used", used, limit, things)
+	case percent >= QuotaWarn:
+		f.Warn(fix, "%d of %d %s are used", used, limit, things)
+	}
+}
+
 func (f *Findings) add(s Status, fix, format string, args ...any) {
 	f.list = append(f.list, Finding{f.subject, s, fmt.Sprintf(format, args...), fix})
 }

@@ -44,6 +44,7 @@ type Telemetry struct {
 	// Metrics answers a Prometheus scrape, with the figures of the Go runtime and of the process.
 	Metrics http.Handler
 
+	gather prometheus.Gatherer
 	meter  *sdkmetric.MeterProvider
 	tracer *sdktrace.TracerProvider
 }
@@ -88,6 +89,7 @@ func NewTelemetry(ctx context.Context, o TelemetryOptions) (*Telemetry, error) {
 		Tracer:  tracer,
 		Exports: o.Endpoint != "",
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		gather:  registry,
 		meter:   meter,
 		tracer:  tracer,
 	}, nil

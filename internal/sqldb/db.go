@@ -34,15 +34,18 @@ type DB struct {
 
 // Options tune [Open]. The zero value is right for a program.
 type Options struct {
-	// MaxConns bounds the connections of a pool. Defaults to 8.
+	// MaxConns bounds the connections of a pool. Defaults to [DefaultMaxConns].
 	MaxConns int
 }
+
+// DefaultMaxConns is what a pool has by default. On Postgres a handle has one pool, and one connection more while it listens.
+const DefaultMaxConns = 8
 
 // Open opens `sqlite:<path>` (made when missing, parent folders too) or `postgres://…`. It fails if the database
 // does not answer.
 func Open(ctx context.Context, address string, o Options) (*DB, error) {
 	if o.MaxConns == 0 {
-		o.MaxConns = 8
+		o.MaxConns = DefaultMaxConns
 	}
 	switch scheme, rest, _ := strings.Cut(address, ":"); scheme {
 	case "sqlite":

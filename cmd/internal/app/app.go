@@ -36,7 +36,7 @@ func Start(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *Ap
 	}
 	a := &App{log: log, drain: c.DrainTimeout, ballast: ballast()}
 	var ln net.Listener
-	if slices.Contains(roles, RoleGateway) || slices.Contains(roles, RoleRouter) {
+	if slices.Contains(roles, RoleGateway) || slices.Contains(roles, RoleRouter) || anyRole(roles, c.pushes) {
 		if ln, err = listen(ctx, c, roles); err != nil {
 			return nil, err
 		}
@@ -70,6 +70,7 @@ func Start(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *Ap
 		if a.doors.router != nil {
 			ln = a.doors.router.Lane(ln)
 		}
+		a.doors.boundPushes(c, parts)
 		a.server = httpserver.New(ln, a.doors, log)
 		a.server.OnStop(a.doors.drain)
 	}
@@ -86,6 +87,11 @@ func listen(ctx context.Context, c Config, roles []Role) (net.Listener, error) {
 			return nil, fmt.Errorf("LISTEN: %w: set API_KEY_FILE to the file with the key that callers must send, or API_KEYS_FILE to the file of callers, or listen on 127.0.0.1", err)
 		}
 	}
+	if anyRole(roles, c.pushes) && c.Push.Audience == "" {
+		if err := httpserver.CheckLoopback(c.Listen); err != nil {
+			return nil, fmt.Errorf("LISTEN: %w: set PUSH_AUDIENCE and PUSH_ACCOUNT, which say whose pushes are taken, or listen on 127.0.0.1", err)
+		}
+	}
 	ln, err := httpserver.Listen(ctx, c.Listen)
 	if errors.Is(err, httpserver.ErrAddressTaken) {
 		return nil, fmt.Errorf("%w: is vibed running already? Choose another with LISTEN=127.0.0.1:9000 (make run LISTEN=127.0.0.1:9000)", err)
@@ -97,7 +103,7 @@ func listen(ctx context.Context, c Config, roles []Role) (net.Listener, error) {
 func (a *App) run(ctx context.Context, parts map[Role]work) {
 	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	a.parts = &errgroup.Group{}
-	a.broken = make(chan struct{}, len(parts)+4)
+	a.broken = make(chan struct{}, len(parts)+5)
 	start := func(name string, f func() error) {
 		a.parts.Go(func() error {
 			err := f()
@@ -111,6 +117,9 @@ func (a *App) run(ctx context.Context, parts map[Role]work) {
 	}
 	start("watchdog", func() error { return a.provider.watchdog.Run(ctx) })
 	start("records", func() error { return a.provider.records.Run(ctx) })
+	if h := a.provider.history; h != nil {
+		start("history", func() error { return h.Run(ctx) })
+	}
 	for role, f := range parts {
 		start(string(role), func() error { return f(ctx) })
 	}

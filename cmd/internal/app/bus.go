@@ -17,7 +17,7 @@ func busDriver(ctx context.Context, c Config, p *provider) (events.Driver, error
 	}
 	driver, err := pubsubbus.New(ctx, pubsubbus.Options{
 		Project: c.PubSubProject, Endpoint: c.PubSubEndpoint, Prefix: c.PubSubPrefix, Logger: p.log,
-		Schemas: schemas.Protos(),
+		Schemas: schemas.Protos(), Push: c.Push.Consumers, PushDeadline: c.Push.Deadline, PushURL: c.Push.URL,
 	})
 	if err != nil {
 		return nil, err
@@ -28,5 +28,6 @@ func busDriver(ctx context.Context, c Config, p *provider) (events.Driver, error
 			return nil, fmt.Errorf("emulator at %s: %w", c.PubSubEndpoint, err)
 		}
 	}
+	p.push = driver.PushHandler()
 	return driver, nil
 }

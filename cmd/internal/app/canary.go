@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"vibesdk-gcp/events"
+	"vibesdk-gcp/gateway"
 	"vibesdk-gcp/platform/session"
 	"vibesdk-gcp/schemas"
 )
@@ -18,7 +19,7 @@ import (
 // header with each call about it. So each session has one store and one order of mutations, and nobody has to look in two places.
 
 // providerHeader names the provider that a call is for.
-const providerHeader = "X-Runtime-Provider"
+const providerHeader = gateway.ProviderHeader
 
 // chosen are the gateways of the two providers.
 type chosen struct {

@@ -14,8 +14,8 @@ import (
 // Config is everything that can be set from outside. Each field names its environment variable; a flag of the
 // program of the same meaning wins over it.
 type Config struct {
-	// Listen is where the gateway and the router answer, host:port. LISTEN. Defaults to 127.0.0.1:8787. An
-	// address that other machines can reach needs callers in Auth.
+	// Listen is where the gateway, the router and pushed consumers answer, host:port. LISTEN. Defaults to 127.0.0.1:8787. An
+	// address that other machines can reach needs callers in Auth, and for pushes an account in Push.
 	Listen string
 	// DataDir holds the database, the sandboxes, uploads and caches. DATA_DIR. Defaults to data.
 	DataDir string
@@ -68,6 +68,9 @@ type Config struct {
 	// CloudRun is about sandboxes there. See config_cloudrun.go.
 	CloudRun CloudRunConfig
 
+	// Push is about consumers that Pub/Sub calls. See config_push.go.
+	Push PushConfig
+
 	// Session is about agent sessions. See config_session.go.
 	Session SessionConfig
 	// Limit is about rate limits. See config_limit.go.
@@ -84,6 +87,9 @@ type Config struct {
 	Agent AgentConfig
 	// VibeSDK is about VibeSDK's own clients. See config_vibesdk.go.
 	VibeSDK VibeSDKConfig
+
+	// Console is about the operator's pages. See config_console.go.
+	Console ConsoleConfig
 
 	// Canary is about a second provider. See config_canary.go.
 	Canary CanaryConfig
@@ -150,12 +156,14 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		Builds:         r.number("SANDBOX_BUILDS", 2, 1, 64),
 		SandboxBackend: r.choice("SANDBOX_BACKEND", b.sandbox, "process", "cloudrun"),
 		CloudRun:       r.cloudRun(),
+		Push:           r.push(),
 		Session:        r.session(b.session),
 		Router:         r.router(),
 		Runner:         r.runner(),
 		Limit:          r.limits(b.limit),
 		Agent:          r.agent(),
 		VibeSDK:        r.vibeSDK(),
+		Console:        r.console(),
 		DeadLetter:     r.deadLetters(),
 		Telemetry:      r.telemetry(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
@@ -190,6 +198,7 @@ func (r *reader) check(c Config) {
 		r.fault("SANDBOX_TTL", "%s is longer than SANDBOX_MAX_TTL, %s", c.SandboxTTL, c.SandboxMaxTTL)
 	}
 	r.checkCloudRun(c)
+	r.checkPush(c)
 	r.checkSession(c)
 	r.checkAgent(c)
 	r.checkLimits(c)

@@ -36,16 +36,23 @@ func (r *reader) checkProvider(c Config) {
 			r.fault("SOURCES_URL", "is required with RUNTIME_PROVIDER=%s: gs://bucket", c.Provider)
 		}
 	}
-	if c.SourcesURL != "" {
-		u, err := url.Parse(c.SourcesURL)
-		// The address is not repeated: it may hold what it should not.
-		switch {
-		case err != nil, u.User != nil, u.RawQuery != "", u.Fragment != "",
-			u.Scheme == "file" && (u.Host != "" || !filepath.IsAbs(filepath.FromSlash(u.Path))),
-			u.Scheme == "gs" && (u.Host == "" || u.Path != ""),
-			u.Scheme != "file" && u.Scheme != "gs":
-			r.fault("SOURCES_URL", "must be like gs://bucket or file:///folder")
+	r.blobAddress("SOURCES_URL", c.SourcesURL, false)
+}
+
+// blobAddress checks the address of files: a folder of this machine, a bucket, or with below a folder in one. None is the default.
+func (r *reader) blobAddress(name, address string, below bool) {
+	u, err := url.Parse(address)
+	switch {
+	case address == "":
+	case err != nil, u.User != nil, u.RawQuery != "", u.Fragment != "",
+		u.Scheme == "file" && (u.Host != "" || !filepath.IsAbs(filepath.FromSlash(u.Path))),
+		u.Scheme == "gs" && (u.Host == "" || u.Path != "" && !below),
+		u.Scheme != "file" && u.Scheme != "gs":
+		like := "gs://bucket"
+		if below {
+			like += "/folder"
 		}
+		r.fault(name, "must be like %s or file:///folder", like) // not repeated: it may hold what it should not
 	}
 }
 

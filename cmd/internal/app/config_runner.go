@@ -1,7 +1,6 @@
 package app
 
 import (
-	"net/url"
 	"strings"
 	"time"
 )
@@ -20,13 +19,6 @@ func (r *reader) runner() RunnerConfig {
 		TemplatesURL: strings.TrimRight(r.text("RUNNER_TEMPLATES_URL", ""), "/"),
 		Wait:         r.duration("RUNNER_WAIT", 55*time.Second, time.Second, 10*time.Minute),
 	}
-	if c.TemplatesURL != "" {
-		u, err := url.Parse(c.TemplatesURL)
-		// The address is not repeated: it may hold what it should not.
-		if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path == "" && u.Scheme == "file" ||
-			(u.Scheme != "file" || u.Host != "") && (u.Scheme != "gs" || u.Host == "") {
-			r.fault("RUNNER_TEMPLATES_URL", "must be like file:///folder or gs://bucket/folder")
-		}
-	}
+	r.blobAddress("RUNNER_TEMPLATES_URL", c.TemplatesURL, true)
 	return c
 }

@@ -32,6 +32,7 @@ func TestConfigDefaults(t *testing.T) {
 		SandboxTTL: 30 * time.Minute, SandboxIdle: 10 * time.Minute, SandboxMaxTTL: 24 * time.Hour,
 		BuildTimeout: 10 * time.Minute, StartTimeout: 2 * time.Minute, Builds: 2, DrainTimeout: 8 * time.Second, LogFormat: "auto",
 		Session: app.SessionConfig{Backend: "sql", FirestoreDatabase: "(default)", CallbackTimeout: time.Minute},
+		Push:    app.PushConfig{Issuer: auth.GoogleIssuer, KeysURL: auth.GoogleKeys, Deadline: 10 * time.Minute},
 		Runner:  app.RunnerConfig{Wait: 55 * time.Second},
 		Limit:   app.LimitConfig{Backend: "sql", Binding: "RATE_LIMITS", Timeout: 250 * time.Millisecond, Limits: ratelimit.PresetH()},
 		Agent: app.AgentConfig{
@@ -41,7 +42,7 @@ func TestConfigDefaults(t *testing.T) {
 		DeadLetter:     app.DeadLetterConfig{AlarmAge: time.Hour, AlarmCount: 100},
 		SandboxBackend: "process", CloudRun: app.CloudRunConfig{Job: "vibesdk-sandbox-job", Installation: "default", Previews: "services", CPU: "1", Memory: "1Gi"},
 		Router: app.RouterConfig{Scheme: "auto", MaxBody: 100, MaxPerApp: 1000},
-		Canary: app.CanaryConfig{ParityRatio: 1},
+		Canary: app.CanaryConfig{ParityRatio: 1}, Console: app.ConsoleConfig{Enabled: true},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -11,10 +11,11 @@ import (
 	"vibesdk-gcp/platform/session/firestoresession"
 )
 
-// CheckPorts looks at the bus, the sessions and the database that a configuration names. It changes and makes nothing.
+// CheckPorts looks at the bus, the sessions, the limits and the database that a configuration names. It changes and makes nothing.
 func CheckPorts(ctx context.Context, c Config, log *slog.Logger) []checkup.Finding {
 	found := checkDatabase(ctx, c)
 	found = append(found, checkBus(ctx, c, log)...)
+	found = append(found, checkRedis(ctx, c)...)
 	return append(found, checkSessions(ctx, c, log)...)
 }
 
@@ -34,7 +35,7 @@ func checkDatabase(ctx context.Context, c Config) []checkup.Finding {
 	if _, err := db.R.ExecContext(ctx, "SELECT 1 FROM dead_letters LIMIT 1"); err != nil {
 		f.Warn("start vibed once: it migrates", "answers, but has not the tables of this release")
 	}
-	return f.Else("answers and is migrated")
+	return append(f.Else("answers and is migrated"), checkConnections(ctx, db)...)
 }
 
 func checkBus(ctx context.Context, c Config, log *slog.Logger) []checkup.Finding {
@@ -45,6 +46,7 @@ func checkBus(ctx context.Context, c Config, log *slog.Logger) []checkup.Finding
 	}
 	driver, err := pubsubbus.New(ctx, pubsubbus.Options{
 		Project: c.PubSubProject, Endpoint: c.PubSubEndpoint, Prefix: c.PubSubPrefix, Logger: log,
+		Push: c.Push.Consumers, PushDeadline: c.Push.Deadline, PushURL: c.Push.URL,
 	})
 	if err != nil {
 		f.Fail("gcloud auth application-default login, or run where an account is", "%v", err)

@@ -15,10 +15,14 @@ type doors struct {
 	second  *gateway.Gateway // nil without a second provider
 	calls   http.Handler     // the gateways, and the choice of one
 	router  *router.Router   // as above
+	pushes  *pushes          // nil without a pushed role
 }
 
 func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, err error) {
 	d = &doors{}
+	if d.pushes, err = openPushes(c, p, roles); err != nil {
+		return nil, err
+	}
 	if slices.Contains(roles, RoleRouter) {
 		if d.router, err = openRouter(c, p, addr); err != nil {
 			return nil, err
@@ -43,12 +47,15 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Agents: gateway.AgentOptions{
 				Classes: c.Agent.Classes, Main: c.Agent.Main, Origins: c.Agent.Origins,
 				MaxSockets: c.Agent.MaxSockets, MaxSessionSockets: c.Agent.MaxSessionSockets,
-				Host: agentHost(c),
+				Host: agentHost(c), TracerProvider: p.telemetry.Tracer,
 			},
 			VibeSDK: gateway.VibeSDKOptions{JWTSecret: c.VibeSDK.JWTSecret},
 			Ready:   p.db.R.PingContext,
 			Metrics: p.telemetry.Metrics,
 			Logger:  p.log, MeterProvider: p.telemetry.Meter, TracerProvider: p.telemetry.Tracer,
+		}
+		if o.Console, err = openConsole(c, p); err != nil {
+			return nil, err
 		}
 		if err := d.openGateways(c, p, o); err != nil {
 			return nil, err
@@ -71,8 +78,12 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case d.router != nil && d.router.Match(r.Host):
 		d.router.ServeHTTP(w, r)
+	case d.pushes != nil && d.pushes.match(r):
+		d.pushes.ServeHTTP(w, r)
 	case d.gateway != nil:
 		d.calls.ServeHTTP(w, r)
+	case d.router == nil:
+		d.pushes.health(w, r)
 	default: // it says what a host that is nobody's gets
 		d.router.ServeHTTP(w, r)
 	}
@@ -80,6 +91,9 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // drain ends answers without an end, so that the server can stop.
 func (d *doors) drain() {
+	if d.pushes != nil {
+		d.pushes.end()
+	}
 	if d.gateway != nil {
 		d.gateway.Drain()
 	}
@@ -88,6 +102,15 @@ func (d *doors) drain() {
 	}
 	if d.router != nil {
 		_ = d.router.Close() // ends hot-reload connections; it never fails
+	}
+}
+
+// boundPushes has the work of pushed roles end when the doors close.
+func (d *doors) boundPushes(c Config, parts map[Role]work) {
+	for role, f := range parts {
+		if c.pushes(role) {
+			parts[role] = d.pushes.until(f)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"slices"
 
 	"gocloud.dev/blob"
@@ -24,6 +25,7 @@ type provider struct {
 	watchdog   *obs.Watchdog
 	db         *sqldb.DB
 	bus        *events.Bus
+	push       http.Handler // of the bus; nil unless it is Pub/Sub
 	letters    *events.LetterBox
 	records    *sandbox.Records
 	routes     *deployment.Table
@@ -32,7 +34,9 @@ type provider struct {
 	runtime    *sandbox.Runtime   // as above
 	sources    *blob.Bucket       // as above
 	sourcesURL string
-	second     *second // nil without one
+	second     *second      // nil without one
+	timetable  *timetable   // nil unless a role needs it
+	history    *obs.History // as above
 
 	closers []closer
 }

@@ -160,13 +160,12 @@ func (p *provider) runs() *callbackrunner.Publisher {
 
 // ticker publishes what the schedule file says.
 func ticker(c Config, p *provider) (work, error) {
-	entries, err := LoadSchedules(c.SchedulesFile)
-	if err != nil {
-		return nil, fmt.Errorf("SCHEDULES_FILE: %w", err)
+	if err := p.openTimetable(c); err != nil {
+		return nil, err
 	}
 	topics := topicsByName()
 	return func(ctx context.Context) error {
-		return schedule.Run(ctx, entries, func(ctx context.Context, e schedule.Entry) error {
+		return p.timetable.run(ctx, func(ctx context.Context, e schedule.Entry) error {
 			err := p.bus.Publish(ctx, topics[e.Topic], events.Message{Data: []byte(e.Payload)})
 			if err != nil && ctx.Err() == nil {
 				p.log.WarnContext(ctx, "tick was not published", "schedule", e.Name, "error", err)

@@ -6,10 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coder/websocket"
+
 	"vibesdk-gcp/internal/testenv"
 )
 
-// TestATraceGoesFromTheRequestToTheCommit follows one write through the gateway, the bus and the state writer by what a collector gets.
+// TestATraceGoesFromTheRequestToTheCommit follows one write through the gateway, the bus, the state writer and the connections of the
+// session by what a collector gets.
 func TestATraceGoesFromTheRequestToTheCommit(t *testing.T) {
 	t.Parallel()
 	to := testenv.NewCollector(t)
@@ -17,7 +20,17 @@ func TestATraceGoesFromTheRequestToTheCommit(t *testing.T) {
 	c.Telemetry.Endpoint, c.Telemetry.SampleRatio = to.URL, 1
 	w := start(t, c)
 
-	req, err := http.NewRequestWithContext(within(t), http.MethodPut, "http://"+w.Addr()+"/v1/sessions/s/state?token=secret-query", strings.NewReader(`{"secret":"state"}`))
+	ws, _, err := websocket.Dial(within(t), "ws://"+w.Addr()+"/agents/traced/s", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.CloseNow()
+	for range 2 { // what a client is told first
+		if _, _, err := ws.Read(within(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	req, err := http.NewRequestWithContext(within(t), http.MethodPut, "http://"+w.Addr()+"/v1/sessions/traced%2Fs/state?token=secret-query", strings.NewReader(`{"secret":"state"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,6 +44,9 @@ func TestATraceGoesFromTheRequestToTheCommit(t *testing.T) {
 	resp.Body.Close()
 	if resp.StatusCode >= 300 {
 		t.Fatalf("the write got %s", resp.Status)
+	}
+	if _, frame, err := ws.Read(within(t)); err != nil || !strings.Contains(string(frame), "secret") {
+		t.Fatalf("the client got %q, %v", frame, err)
 	}
 	_, _, metrics := w.get(t, "http://"+w.Addr(), "/metrics")
 	for _, want := range []string{
@@ -55,6 +71,7 @@ func TestATraceGoesFromTheRequestToTheCommit(t *testing.T) {
 	publish := find("publish state-mutations", func(s testenv.Span) bool { return s.Parent == request.ID })
 	process := find("process statewriter", func(s testenv.Span) bool { return slices.Contains(s.Links, publish.ID) })
 	find("commit session", func(s testenv.Span) bool { return s.Parent == process.ID })
+	find("broadcast session", func(s testenv.Span) bool { return s.Parent == request.ID })
 	for _, s := range spans {
 		for key, value := range s.Attributes {
 			if strings.Contains(value, "secret") {

@@ -85,10 +85,47 @@ func TestVibeSDKPagesGetPreviews(t *testing.T) {
 			t.Errorf("preview answers %d %q", code, body)
 		}
 	}
+	// The same over HTTP, of which the pages are told as well.
+	preview := func() (int, object) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(within(t), http.MethodGet, "http://"+w.Addr()+"/api/agent/demo/preview", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var answer object
+		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, answer
+	}
+	status, answer := preview()
+	shown, _ := answer["data"].(map[string]any)
+	if status != http.StatusOK || answer["success"] != true || shown["runId"] == "" {
+		t.Fatalf("over HTTP %d %v", status, answer)
+	}
+	if code, _, body := w.get(t, shown["previewURL"].(string), "/"); code != http.StatusOK || !strings.HasPrefix(body, "hello ") {
+		t.Errorf("its preview answers %d %q", code, body)
+	}
+	for _, ws := range []*websocket.Conn{a, b} {
+		next(ws, "deployment_started")
+		if f := next(ws, "deployment_"); f["type"] != "deployment_completed" || f["previewURL"] != shown["previewURL"] {
+			t.Errorf("the page was told %v", f)
+		}
+	}
 	delete(state, "generatedFilesMap")
 	delete(state, "templateName")
 	setUp.start(t, "setState", state)
 	setUp.answer(t)
+	if status, answer := preview(); status != http.StatusInternalServerError || answer["success"] != false {
+		t.Errorf("over HTTP without files %d %v", status, answer)
+	}
+	next(b, "deployment_failed")
 	ask(b)
 	next(b, "deployment_")
 	if f := next(b, "deployment_"); f["type"] != "deployment_failed" || !strings.Contains(f["error"].(string), "no files") {

@@ -1,7 +1,9 @@
 package firestoresession_test
 
 import (
+	"cmp"
 	"testing"
+	"time"
 
 	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/session"
@@ -25,8 +27,13 @@ func TestKilledWriters(t *testing.T) {
 	sessiontest.Crash(t, endpoint+"/"+project, open(t, firestoresession.Options{Endpoint: endpoint, Project: project}))
 }
 
+// patient makes sure that an emulator on a busy machine is not taken for an outage: with the default a watch that waits for its first
+// answer gives up and begins again, for ever when many do, and a commit of megabytes fails.
+const patient = 5 * time.Minute
+
 func open(t testing.TB, o firestoresession.Options) *firestoresession.Driver {
 	t.Helper()
+	o.Timeout = cmp.Or(o.Timeout, patient)
 	d, err := firestoresession.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -143,7 +143,7 @@ func TestManyWatchesShareConnections(t *testing.T) {
 	second.Add(watches)
 	for range watches {
 		all.Go(func() {
-			_ = d.Watch(ctx, "s", nil, func(r *session.Record) error {
+			if err := d.Watch(ctx, "s", nil, func(r *session.Record) error {
 				switch r.Commit {
 				case 1:
 					first.Done()
@@ -151,7 +151,9 @@ func TestManyWatchesShareConnections(t *testing.T) {
 					second.Done()
 				}
 				return nil
-			})
+			}); !errors.Is(err, context.Canceled) {
+				t.Errorf("watch: %v", err)
+			}
 		})
 	}
 	first.Wait()

@@ -60,6 +60,7 @@ func (d *Driver) Commit(ctx context.Context, next *session.Record) (*session.Rec
 	if err != nil {
 		return nil, wrap("commit", next.ID, err)
 	}
+	d.watchers.hand(w.stored)
 	d.notices.add(next.ID)
 	return w.stored, nil
 }

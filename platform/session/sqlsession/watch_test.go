@@ -102,6 +102,39 @@ func TestWatchIsWoken(t *testing.T) {
 	})
 }
 
+// TestWatchIsGivenWhatWasCommittedHere: it need not be read again.
+func TestWatchIsGivenWhatWasCommittedHere(t *testing.T) {
+	t.Parallel()
+	d := sqlsession.New(migrated(t, newSQLite(t)))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	seen := make(chan *session.Record)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() {
+		_ = d.Watch(ctx, "a", nil, func(r *session.Record) error { // ends with ctx
+			select {
+			case seen <- r:
+			case <-ctx.Done():
+			}
+			return nil
+		})
+	})
+	// Now and then something else may have woken the watcher, which then reads.
+	r := &session.Record{Head: session.Head{ID: "a"}}
+	for given := false; !given; {
+		r = next(t, d, r)
+		for last := int64(0); last < r.Commit; {
+			select {
+			case got := <-seen:
+				last, given = got.Commit, got == r
+			case <-ctx.Done():
+				t.Fatal("watchers always read what was committed here")
+			}
+		}
+	}
+}
+
 // TestPostgresOthersHearOfCommits, by the session's id, so that watchers of other sessions need not look.
 func TestPostgresOthersHearOfCommits(t *testing.T) {
 	t.Parallel()

@@ -46,9 +46,11 @@ type watched struct {
 	latest  *session.Record
 	missing error
 
-	// tokens and seen, the tag of the last comparison, are guarded by watchers.mu.
+	// tokens, seen, the tag of the last comparison, and handed are guarded by watchers.mu. handed is what was committed here and not
+	// told yet.
 	tokens map[chan struct{}]struct{}
 	seen   int64
+	handed *session.Record
 }
 
 func (ws *watchers) join(id string) (*watched, chan struct{}) {
@@ -88,6 +90,15 @@ func (ws *watchers) leave(w *watched, wake chan struct{}) {
 	}
 }
 
+// hand keeps what was committed here for the notification that follows, so that watchers need not read it again.
+func (ws *watchers) hand(r *session.Record) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if w := ws.byID[r.ID]; w != nil {
+		w.handed = r
+	}
+}
+
 // hear takes the keys of a notification.
 func (ws *watchers) hear(ids []string) {
 	if ids == nil {
@@ -98,8 +109,28 @@ func (ws *watchers) hear(ids []string) {
 	defer ws.mu.Unlock()
 	for _, id := range ids {
 		if w := ws.byID[id]; w != nil {
+			w.follow()
 			w.wake()
 		}
+	}
+}
+
+// follow takes what was handed for the record that wake is about to announce, if it is certain that it is the next one: nothing else may
+// have happened, that would be overlooked. watchers.mu is held.
+func (w *watched) follow() {
+	r := w.handed
+	w.handed = nil
+	if r == nil {
+		return
+	}
+	select {
+	case w.loading <- struct{}{}:
+	default:
+		return // who loads now may see more
+	}
+	defer func() { <-w.loading }()
+	if w.latest != nil && w.loaded == w.wakes.Load() && w.latest.Commit < r.Commit {
+		w.loaded, w.latest = w.loaded+1, r
 	}
 }
 

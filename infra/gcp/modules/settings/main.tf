@@ -14,6 +14,11 @@ locals {
     deadletters    = "pool"
     ticker         = "scheduler"
   }
+  # How consumers get their messages. Those that are pushed are services, too.
+  modes         = { for role, place in local.places : role => contains(local.pushed, role) ? "push" : "pull" if place == "pool" }
+  pushed        = [for name in var.push_consumers : local.subscribers[name]]
+  push_audience = "${var.name_prefix}-push"
+
   containers = [for role, place in local.places : role if place != "scheduler"]
 
   with_sessions  = ["gateway", "statewriter", "callbackrunner", "janitor"]
@@ -37,6 +42,13 @@ locals {
     GOOGLE_CLOUD_PROJECT = var.project_id
     # Cloud Run gives 10 s.
     DRAIN_TIMEOUT = "8s"
+    # Every role is told, so that each knows which it is, and the doctor what to expect.
+    PUSH_CONSUMERS = join(",", sort(var.push_consumers))
+  }
+  push_environment = {
+    LISTEN        = "0.0.0.0:8080"
+    PUSH_AUDIENCE = local.push_audience
+    PUSH_ACCOUNT  = var.push_account
   }
   session_environment = merge(
     { SESSION_BACKEND = var.session_backend, SESSION_TTL = var.session_ttl },
@@ -69,6 +81,7 @@ locals {
     for role in local.containers : role => merge(
       local.everywhere,
       local.places[role] == "service" ? { LISTEN = "0.0.0.0:8080" } : {},
+      contains(local.pushed, role) ? local.push_environment : {},
       # The load balancer ends TLS, and the router cannot see it.
       role == "router" ? { ROUTER_SCHEME = "https" } : {},
       local.session_environment,

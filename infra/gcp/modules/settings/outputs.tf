@@ -8,6 +8,16 @@ output "places" {
   value       = local.places
 }
 
+output "modes" {
+  description = "push or pull, for the roles that consume."
+  value       = local.modes
+}
+
+output "push_audience" {
+  description = "Audience of the tokens of pushes."
+  value       = local.push_audience
+}
+
 output "containers" {
   description = "The roles that run in containers of their own."
   value       = local.containers

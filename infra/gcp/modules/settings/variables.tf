@@ -169,6 +169,28 @@ variable "secrets" {
   }
 }
 
+variable "push_consumers" {
+  description = "Subscriptions that are pushed."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for name in var.push_consumers : can(regex("^[a-z]+$", name))])
+    error_message = "push_consumers must be names of subscriptions."
+  }
+}
+
+variable "push_account" {
+  description = "Email of the service account as which Pub/Sub pushes. Required with push_consumers."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = length(var.push_consumers) == 0 || can(regex("^[^@]+@[^@]+$", var.push_account))
+    error_message = "push_account must be an email address with push_consumers."
+  }
+}
+
 variable "environment" {
   description = "More settings for every role, by the names in cmd/internal/app/config*.go. They win over those made here."
   type        = map(string)

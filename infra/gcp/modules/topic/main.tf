@@ -26,11 +26,12 @@ resource "google_pubsub_topic" "main" {
 resource "google_pubsub_subscription" "main" {
   for_each = var.subscriptions
 
-  project                    = var.project_id
-  name                       = "${var.prefix}${each.key}"
-  topic                      = google_pubsub_topic.main.id
-  enable_message_ordering    = each.value.ordered
-  ack_deadline_seconds       = each.value.ackDeadlineSeconds
+  project                 = var.project_id
+  name                    = "${var.prefix}${each.key}"
+  topic                   = google_pubsub_topic.main.id
+  enable_message_ordering = each.value.ordered
+  # A push may take as long as Pub/Sub allows: a consumer that dies is noticed at once.
+  ack_deadline_seconds       = contains(keys(var.push), each.key) ? 600 : each.value.ackDeadlineSeconds
   message_retention_duration = var.retention
 
   # Never: the default deletes a subscription that nobody pulled for 31 days, with all that waits in it.
@@ -38,9 +39,13 @@ resource "google_pubsub_subscription" "main" {
     ttl = ""
   }
 
-  retry_policy {
-    minimum_backoff = each.value.minimumBackoff
-    maximum_backoff = each.value.maximumBackoff
+  # What a consumer that pulls gives back, in a drain, is wanted at once.
+  dynamic "retry_policy" {
+    for_each = contains(keys(var.push), each.key) ? [each.value] : []
+    content {
+      minimum_backoff = retry_policy.value.minimumBackoff
+      maximum_backoff = retry_policy.value.maximumBackoff
+    }
   }
 
   dynamic "dead_letter_policy" {

@@ -87,12 +87,15 @@ resource "google_cloud_run_v2_service" "push" {
   name                = var.name
   location            = var.region
   deletion_protection = var.deletion_protection
-  ingress             = "INGRESS_TRAFFIC_INTERNAL_ONLY"
+  # Pub/Sub of this project counts as internal. vibed checks its token, for Cloud Run hands none on that it has checked itself.
+  ingress              = "INGRESS_TRAFFIC_INTERNAL_ONLY"
+  invoker_iam_disabled = true
 
   template {
     service_account = var.service_account
     # The longest ack deadline of a push subscription.
-    timeout = "600s"
+    timeout                          = "600s"
+    max_instance_request_concurrency = 1000
 
     scaling {
       min_instance_count = 0
@@ -111,8 +114,17 @@ resource "google_cloud_run_v2_service" "push" {
         container_port = 8080
       }
 
+      startup_probe {
+        period_seconds    = 2
+        timeout_seconds   = 2
+        failure_threshold = 30
+        http_get {
+          path = "/readyz"
+        }
+      }
+
       dynamic "env" {
-        for_each = merge(var.environment, { LISTEN = "0.0.0.0:8080" })
+        for_each = var.environment
         content {
           name  = env.key
           value = env.value
@@ -168,13 +180,4 @@ resource "google_cloud_run_v2_service" "push" {
       }
     }
   }
-}
-
-resource "google_cloud_run_v2_service_iam_member" "caller" {
-  count = var.mode == "push" ? 1 : 0
-
-  location = var.region
-  name     = google_cloud_run_v2_service.push[0].name
-  role     = "roles/run.servicesInvoker"
-  member   = "serviceAccount:${var.push_caller}"
 }

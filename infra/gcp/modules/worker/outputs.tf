@@ -2,8 +2,3 @@ output "name" {
   description = "Name of the worker pool or service."
   value       = var.mode == "pull" ? google_cloud_run_v2_worker_pool.pull[0].name : google_cloud_run_v2_service.push[0].name
 }
-
-output "push_endpoint" {
-  description = "Address for the push subscription; null with mode pull."
-  value       = var.mode == "push" ? "${google_cloud_run_v2_service.push[0].uri}/push/${var.role}" : null
-}

@@ -135,14 +135,3 @@ variable "deletion_protection" {
   description = "Whether Terraform refuses to delete it."
   type        = bool
 }
-
-variable "push_caller" {
-  description = "Email of the service account as which Pub/Sub calls. Required with mode push."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = (var.mode == "push") == (var.push_caller != null)
-    error_message = "push_caller goes with mode push."
-  }
-}

@@ -121,6 +121,42 @@ run "small" {
   }
 }
 
+run "pushed" {
+  command = apply
+
+  variables {
+    push_consumers = ["parked", "janitor"]
+    push_account   = "vibesdk-push@my-project.iam.gserviceaccount.com"
+  }
+
+  assert {
+    condition     = [for role, mode in output.modes : role if mode == "push"] == ["deadletters", "janitor"] && length(output.modes) == 5
+    error_message = "Who consumes what is pushed is a service."
+  }
+  assert {
+    condition     = [for role, env in output.environment : role if contains(keys(env), "LISTEN")] == ["deadletters", "gateway", "janitor", "router"]
+    error_message = "What is pushed is a door."
+  }
+  assert {
+    condition     = alltrue([for env in values(output.environment) : env.PUSH_CONSUMERS == "janitor,parked"])
+    error_message = "Every role knows what is pushed."
+  }
+  assert {
+    condition     = output.environment.janitor.PUSH_AUDIENCE == output.push_audience && output.environment.janitor.PUSH_ACCOUNT == "vibesdk-push@my-project.iam.gserviceaccount.com"
+    error_message = "A pushed role knows whose pushes to take."
+  }
+}
+
+run "pushes_have_an_account" {
+  command = plan
+
+  variables {
+    push_consumers = ["janitor"]
+  }
+
+  expect_failures = [var.push_account]
+}
+
 run "redis_needs_its_address" {
   command = plan
 
