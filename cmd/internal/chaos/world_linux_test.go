@@ -156,6 +156,7 @@ func (w *world) surprise(format string, args ...any) {
 // run lets clients and faults go on for some time, ends the faults and waits until all is well.
 func (w *world) run(length time.Duration) {
 	w.t.Helper()
+	defer w.fleet.close() // before the back ends go
 	w.awaitStart()
 	ctx, cancel := context.WithTimeout(w.t.Context(), length)
 	defer cancel()
