@@ -190,7 +190,7 @@ var messageBuffers = sync.Pool{New: func() any { return new([4 << 10]byte) }}
 
 // readMessage reads a message to its end. It fails with errMessageSize when it has more than limit bytes.
 func readMessage(reader io.Reader, limit int) ([]byte, error) {
-	buffer := messageBuffers.Get().(*[4 << 10]byte) //nolint:errcheck // nothing else is in there
+	buffer := messageBuffers.Get().(*[4 << 10]byte)
 	defer messageBuffers.Put(buffer)
 	n := 0
 	for n < len(buffer) {

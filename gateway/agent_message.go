@@ -74,7 +74,7 @@ var packers = sync.Pool{New: func() any {
 // deflated compresses a message without what came before it (RFC 7692, 7.2.1).
 func deflated(payload []byte) []byte {
 	out := bytes.NewBuffer(make([]byte, 0, len(payload)/4))
-	w := packers.Get().(*flate.Writer) //nolint:errcheck // nothing else is in there
+	w := packers.Get().(*flate.Writer)
 	defer packers.Put(w)
 	w.Reset(out)
 	_, _ = w.Write(payload) // a buffer takes all

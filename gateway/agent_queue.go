@@ -179,7 +179,7 @@ func (c *agentConn) shut(how hostClose) {
 
 // flush sends what waits as far as the client takes it at once, and leaves the rest to a goroutine. It is called by who set writing.
 func (c *agentConn) flush() {
-	b := batches.Get().(*batch) //nolint:errcheck // nothing else is in there
+	b := batches.Get().(*batch)
 	for c.fill(b) {
 		all, err := c.wire.try(b)
 		switch {

@@ -10,6 +10,8 @@ import (
 	"vibesdk-gcp/platform/session"
 )
 
+func (g *Gateway) agentTracer() trace.Tracer { return g.TracerProvider.Tracer("vibesdk-gcp/gateway") }
+
 // maxFollowed is how many mutations of one session are followed to their broadcast at once.
 const maxFollowed = 1024
 
@@ -72,7 +74,7 @@ func (s *agentSession) broadcastSpan(of []trace.SpanContext) (end func(conns int
 	for _, other := range of[1:] {
 		links = append(links, trace.Link{SpanContext: other})
 	}
-	_, span := s.hub.g.Agents.tracer.Start(trace.ContextWithSpanContext(context.Background(), of[0]), "broadcast session",
+	_, span := s.hub.g.agentTracer().Start(trace.ContextWithSpanContext(context.Background(), of[0]), "broadcast session",
 		trace.WithSpanKind(trace.SpanKindProducer), trace.WithLinks(links...))
 	return func(conns int) {
 		span.SetAttributes(attribute.Int("agent.connections", conns), attribute.Int("agent.mutations", len(of)))
@@ -83,7 +85,7 @@ func (s *agentSession) broadcastSpan(of []trace.SpanContext) (end func(conns int
 // begin starts the span of a mutation that a client sends, which ends with its outcome. It begins a trace: that of the upgrade, which it is
 // linked to, would last as long as the connection.
 func (m *agentMutation) begin(ctx context.Context, c *agentConn, kind string) {
-	_, span := c.g.Agents.tracer.Start(ctx, "agent mutation", trace.WithSpanKind(trace.SpanKindServer), trace.WithNewRoot(),
+	_, span := c.g.agentTracer().Start(ctx, "agent mutation", trace.WithSpanKind(trace.SpanKindServer), trace.WithNewRoot(),
 		trace.WithLinks(trace.LinkFromContext(ctx)), trace.WithAttributes(attribute.String("session.mutation.kind", kind)))
 	if !span.SpanContext().IsSampled() {
 		return

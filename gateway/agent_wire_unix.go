@@ -11,7 +11,7 @@ const canTry = true
 func writeNow(fd uintptr, p []byte) (int, error) {
 	for {
 		n, err := syscall.Write(int(fd), p)
-		if err != syscall.EINTR { //nolint:errorlint // as the call returns it
+		if err != syscall.EINTR {
 			return max(n, 0), err
 		}
 	}

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 
 	"vibesdk-gcp/platform/session"
 )
@@ -38,11 +36,6 @@ type AgentOptions struct {
 	MaxMessage int
 	// Host has what agents do on their own.
 	Host AgentHostOptions
-	// TracerProvider makes a span of each mutation that a client sends, and of each broadcast that shows a mutation of this process whose
-	// trace is sampled. Defaults to none.
-	TracerProvider trace.TracerProvider
-
-	tracer trace.Tracer
 }
 
 func (o AgentOptions) withDefaults() AgentOptions {
@@ -54,10 +47,6 @@ func (o AgentOptions) withDefaults() AgentOptions {
 	setDefault(&o.MessageTimeout, time.Minute)
 	setDefault(&o.MaxMessage, AgentMaxMessage)
 	o.Host = o.Host.withDefaults()
-	if o.TracerProvider == nil {
-		o.TracerProvider = noop.NewTracerProvider()
-	}
-	o.tracer = o.TracerProvider.Tracer("vibesdk-gcp/gateway")
 	return o
 }
 

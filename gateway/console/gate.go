@@ -78,11 +78,9 @@ func (c *Console) visited(p page) http.Handler {
 			}
 		}
 		v.api = c.client(r, v.token)
-		err := error(nil)
+		err := error(&pageError{http.StatusForbidden, "Your key does not allow this", "It needs the scope " + string(p.scope) + "."})
 		if v.may(p.scope) {
 			err = p.answer(v)
-		} else {
-			err = &pageError{http.StatusForbidden, "Your key does not allow this", "It needs the scope " + string(p.scope) + "."}
 		}
 		switch {
 		case err == nil:

@@ -52,7 +52,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, err := c.client(r, key).Limits().List(r.Context())
-	status := http.StatusOK
+	var status int
 	switch {
 	case errors.Is(err, client.ErrUnauthorized):
 		status, view.Fault = http.StatusUnauthorized, "Nobody has this key. It may have expired or been taken away."

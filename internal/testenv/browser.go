@@ -52,7 +52,7 @@ type reply struct {
 func OpenPage(t testing.TB) *Page {
 	t.Helper()
 	program := Chromium(t)
-	dir, err := os.MkdirTemp("", "browser-")
+	dir, err := os.MkdirTemp("", "browser-") //nolint:usetesting // the browser's watchdog removes it, after the browser
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -197,8 +197,8 @@ func (r *reader) check(c Config) {
 	if c.SandboxTTL > c.SandboxMaxTTL {
 		r.fault("SANDBOX_TTL", "%s is longer than SANDBOX_MAX_TTL, %s", c.SandboxTTL, c.SandboxMaxTTL)
 	}
-	r.checkCloudRun(c)
 	r.checkPush(c)
+	r.checkCloudRun(c)
 	r.checkSession(c)
 	r.checkAgent(c)
 	r.checkLimits(c)

@@ -20,7 +20,7 @@ func screenshots(t *testing.T) string {
 	if dir == "" {
 		return t.TempDir()
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // pictures for people
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return dir

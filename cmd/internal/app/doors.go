@@ -47,7 +47,7 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Agents: gateway.AgentOptions{
 				Classes: c.Agent.Classes, Main: c.Agent.Main, Origins: c.Agent.Origins,
 				MaxSockets: c.Agent.MaxSockets, MaxSessionSockets: c.Agent.MaxSessionSockets,
-				Host: agentHost(c), TracerProvider: p.telemetry.Tracer,
+				Host: agentHost(c),
 			},
 			VibeSDK: gateway.VibeSDKOptions{JWTSecret: c.VibeSDK.JWTSecret},
 			Ready:   p.db.R.PingContext,
