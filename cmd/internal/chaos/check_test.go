@@ -91,7 +91,7 @@ func TestCheckFindsWhatIsDoctored(t *testing.T) {
 		want   chaos.Kind // "" is nothing
 	}{
 		"an accepted mutation is gone": {list(4, "a", "b", "lost answer"), chaos.Lost},
-		"an applied mutation is gone":  {func(h *chaos.History, f *chaos.Final) { h.Invoke("s", "z"); h.Told("z", chaos.Applied, 0) }, chaos.Lost},
+		"an applied mutation is gone":  {func(h *chaos.History, _ *chaos.Final) { h.Invoke("s", "z"); h.Told("z", chaos.Applied, 0) }, chaos.Lost},
 		"a whole session is gone":      {func(_ *chaos.History, f *chaos.Final) { delete(f.Sessions, "s") }, chaos.Lost},
 		"a dead letter is gone":        {func(_ *chaos.History, f *chaos.Final) { f.Letters = f.Letters[:1] }, chaos.Lost},
 		"a mutation is there twice":    {list(6, "a", "b", "c", "lost answer", "b"), chaos.Doubled},
