@@ -51,9 +51,7 @@ func (c *checker) jobs(h *History, f Final) {
 			c.add(Lost, "job %s of session %s was %s and never called with success", id, j.Session, j.Outcome)
 		}
 	}
-	if !f.Unordered {
-		c.queues(h, first)
-	}
+	c.queues(h, first)
 }
 
 // queues holds that the first calls of a queue come in the order in which its items were accepted.

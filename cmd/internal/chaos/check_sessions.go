@@ -30,9 +30,7 @@ func (c *checker) sessions(h *History, f Final) {
 		if want := int64(base + len(s.List)); s.Version != want {
 			c.add(Wrong, "session %s is at version %d with %d mutations, which make it %d", id, s.Version, len(s.List), want)
 		}
-		if !f.Unordered {
-			c.order(h, id, s.List, at)
-		}
+		c.order(h, id, s.List, at)
 	}
 	for _, id := range slices.Sorted(maps.Keys(h.Mutations)) {
 		m := h.Mutations[id]

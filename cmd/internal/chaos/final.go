@@ -12,8 +12,6 @@ type Final struct {
 	Letters []Letter
 	// Sandboxes are all records.
 	Sandboxes []Sandbox
-	// Unordered says that this installation does not keep the order of a key.
-	Unordered bool
 	// Waiting counts messages by their subscription.
 	Waiting map[string]int
 	// Orphans are the things that belong to nothing, each described: processes, folders, routes, objects, resources.

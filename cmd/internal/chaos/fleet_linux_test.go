@@ -33,8 +33,6 @@ type process struct {
 	roles []string
 	env   map[string]string
 	fleet *fleet
-	// gentle programs are told to end (SIGTERM) instead of being killed.
-	gentle bool
 
 	mu     sync.Mutex
 	cmd    *exec.Cmd // nil between two lives
@@ -153,36 +151,15 @@ func (p *process) signal(sig syscall.Signal) {
 	}
 }
 
-// kill ends the program with SIGKILL, or SIGTERM if it is gentle. It comes back after the delay, armed with a crash point unless that
-// is empty.
+// kill ends the program with SIGKILL. It comes back after the delay, armed with a crash point unless that is empty.
 func (p *process) kill(delay time.Duration, point string) {
 	p.mu.Lock()
 	p.delay, p.armed = delay, point
 	p.mu.Unlock()
-	if p.gentle {
-		p.signal(syscall.SIGTERM)
-	} else {
-		p.signal(syscall.SIGKILL)
-	}
-}
-
-// gone waits until the life that was told to end has ended.
-func (p *process) gone() {
-	p.mu.Lock()
-	life := p.lives
-	p.mu.Unlock()
-	for end := time.Now().Add(endFor); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		p.mu.Lock()
-		gone := p.cmd == nil || p.lives != life
-		p.mu.Unlock()
-		if gone {
-			return
-		}
-	}
 	p.signal(syscall.SIGKILL)
 }
 
-// endFor is how long a program that is told to end may take: its drain, and closing what it holds.
+// endFor is how long a program may take to begin its next life.
 const endFor = 30 * time.Second
 
 // heal ends the program for the last time, and returns when it has begun its next life, which has no faults.
@@ -204,8 +181,7 @@ func (p *process) heal() {
 			return
 		}
 		if time.Now().After(end) {
-			p.signal(syscall.SIGKILL)
-			return
+			return // settling tells
 		}
 	}
 }

@@ -48,26 +48,13 @@ func (w *world) hurtPrograms(ctx context.Context, rng *rand.Rand) error {
 			continue
 		}
 		point, away := "", millis(rng, 0, 1500)
-		if rng.IntN(2) == 0 && !p.gentle {
+		if rng.IntN(2) == 0 {
 			point = fmt.Sprintf("%s:%d", points[rng.IntN(len(points))], 1+rng.IntN(20))
 		}
-		w.end(p, away, point)
+		w.note("kill %s, away for %s, then %q", p.name, away, point)
+		p.kill(away, point)
 	}
 	return nil
-}
-
-// end kills a program. One that is gentle must be able to give back what it holds: see [process.gentle].
-func (w *world) end(p *process, away time.Duration, point string) {
-	if p.gentle {
-		w.giveBack.Lock()
-		defer w.giveBack.Unlock()
-		w.note("end %s, away for %s", p.name, away)
-		p.kill(away, "")
-		p.gone()
-		return
-	}
-	w.note("kill %s, away for %s, then %q", p.name, away, point)
-	p.kill(away, point)
 }
 
 // hurtBackends kills and freezes back ends, and slows, breaks and cuts the ways to them, until ctx ends.
@@ -75,14 +62,12 @@ func (w *world) hurtBackends(ctx context.Context, rng *rand.Rand) error {
 	for ctx.Err() == nil {
 		pause(ctx, millis(rng, 200, 1500))
 		var err error
-		w.giveBack.Lock()
 		if n := rng.IntN(len(w.network.names) + len(w.backends)); n < len(w.backends) {
 			err = w.hurtBackend(ctx, rng, w.backends[n])
 		} else {
 			name := w.network.names[n-len(w.backends)]
 			err = w.hurtLink(ctx, rng, name, w.network.links[name])
 		}
-		w.giveBack.Unlock()
 		if err != nil {
 			return err
 		}

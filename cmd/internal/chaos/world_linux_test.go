@@ -54,8 +54,6 @@ type world struct {
 	heal func()
 
 	charges atomic.Int64
-	// giveBack is held while a gentle program ends and while a back end or the way to it is disturbed: never both at once.
-	giveBack sync.Mutex
 
 	mu          sync.Mutex
 	slots       map[string]*slot

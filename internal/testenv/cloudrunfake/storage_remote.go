@@ -172,7 +172,7 @@ func (r *remote) NewRangeReader(ctx context.Context, key string, offset, length 
 		return reader{bytes.NewReader(nil), io.NopCloser(nil), found}, nil
 	}
 	header := http.Header{"Range": {"bytes=" + strconv.FormatInt(offset, 10) + "-" + strconv.FormatInt(end-1, 10)}}
-	res, err := r.call(ctx, http.MethodGet, key, nil, header, nil)
+	res, err := r.call(ctx, http.MethodGet, key, nil, header, nil) //nolint:bodyclose // the reader's Close does
 	if err != nil {
 		return nil, err
 	}
