@@ -228,11 +228,11 @@ func TestPushEndsBeforeItsDeadline(t *testing.T) {
 		sub.AttemptTimeout = 10 * time.Second
 		attempts := map[string]int{}
 		c := consume(d, sub, func(run []events.Message) []events.Verdict {
-			switch m := run[0]; {
-			case m.ID == "slow":
+			switch m := run[0]; m.ID {
+			case "slow":
 				time.Sleep(55 * time.Second)
 				return []events.Verdict{{Done: true}}
-			case m.ID == "stuck":
+			case "stuck":
 				time.Sleep(70 * time.Second)
 				return []events.Verdict{{Done: true}}
 			default:
