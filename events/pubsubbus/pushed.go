@@ -43,6 +43,6 @@ func (s *receivers) choose(subscription string, m *pubsub.Message) *receiver {
 		key = m.ID
 	}
 	sum := fnv.New32a()
-	_, _ = sum.Write([]byte(key))                   // it never fails
+	_, _ = sum.Write([]byte(key)) // it never fails
 	return list[int(sum.Sum32()%uint32(len(list)))]
 }
