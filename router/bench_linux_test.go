@@ -46,18 +46,23 @@ func TestMain(m *testing.M) {
 // router, through a bare httputil.ReverseProxy with the router's connection settings, through Caddy and through nginx, on one upstream. They
 // take turns of a second each, in another order each time, so that whatever else the machine does falls on all of them; -benchtime=10x makes
 // ten turns, of which the medians are reported. "full" is this router with 100,000 apps in its table. "many" asks it for a thousand of
-// them in turn, and "few" does the same with a table that has no more than those. "slow" is the router without its fast lane.
+// them in turn, and "few" does the same with a table that has no more than those. "slow" is the router without its fast lane. What ends with "1"
+// runs on one thread, as on an instance of Cloud Run with one processor; the others take all processors that load and upstream take as well.
 //
 // Load generator and upstream are one thread each over epoll: what they take is missing from the proxies.
 func BenchmarkProxy(b *testing.B) {
 	upstream := startRole(b, "upstream", "").address
-	full := startRole(b, "full", upstream)
+	full, full1 := startRole(b, "full", upstream), startRole(b, "full", upstream, oneThread)
 	one, many := []string{benchHost}, manyHosts()
 	targets := []*benchTarget{
 		{name: "router", program: startRole(b, "router", upstream), hosts: one},
 		{name: "full", program: full, hosts: one},
 		{name: "many", program: full, hosts: many},
 		{name: "few", program: startRole(b, "few", upstream), hosts: many},
+		{name: "router1", program: startRole(b, "router", upstream, oneThread), hosts: one},
+		{name: "full1", program: full1, hosts: one},
+		{name: "many1", program: full1, hosts: many},
+		{name: "few1", program: startRole(b, "few", upstream, oneThread), hosts: many},
 		{name: "slow", program: startRole(b, "slow", upstream), hosts: one},
 		{name: "bare", program: startRole(b, "bare", upstream), hosts: one},
 		{name: "caddy", program: startCaddy(b, upstream), hosts: one},
@@ -69,17 +74,26 @@ func BenchmarkProxy(b *testing.B) {
 			targets[(i+turn)%len(targets)].turn(b, time.Second)
 		}
 	}
-	own := targets[0]
-	b.ReportMetric(median(targets[2].rates)/median(targets[3].rates), "many/few")
+	by := map[string]*benchTarget{}
 	for _, t := range targets {
+		by[t.name] = t
 		b.ReportMetric(median(t.rates), t.name+"-req/s")
 		b.ReportMetric(median(t.p99), t.name+"-p99-µs")
 		b.ReportMetric(median(t.cpu), t.name+"-cpu-µs/req")
-		if t != own {
-			b.ReportMetric(median(own.rates)/median(t.rates), "router/"+t.name)
+	}
+	for _, pair := range []string{
+		"many/few", "many1/few1", "router/full", "router1/full1", "router/slow", "router/bare", "router/caddy", "router/nginx", "router1/caddy", "router1/nginx",
+	} {
+		name, than, _ := strings.Cut(pair, "/")
+		if t, other := by[name], by[than]; other != nil {
+			b.ReportMetric(median(t.rates)/median(other.rates), pair)
+			b.ReportMetric(median(t.p99)/median(other.p99), pair+"-p99")
 		}
 	}
 }
+
+// oneThread lets a Go program run on one thread.
+const oneThread = "GOMAXPROCS=1"
 
 // benchTarget is a proxy and what was measured of it.
 type benchTarget struct {
@@ -163,11 +177,11 @@ func manyHosts() []string {
 
 const benchHost = sandboxID + "-" + token + ".preview.localhost"
 
-// startRole starts this binary again and returns it.
-func startRole(b *testing.B, role, upstream string) program {
+// startRole starts this binary again and returns it. env is variables like NAME=value.
+func startRole(b *testing.B, role, upstream string, env ...string) program {
 	b.Helper()
 	cmd := exec.Command(os.Args[0], upstream)
-	cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	cmd.Env = append(append(os.Environ(), roleVariable+"="+role), env...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

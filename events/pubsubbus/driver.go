@@ -118,6 +118,7 @@ type Driver struct {
 	schemas *vkit.SchemaClient
 	keys    keyLocks
 	pushed  receivers
+	pulling receivers
 
 	mu         sync.Mutex
 	publishers map[string]*pubsub.Publisher

@@ -8,7 +8,7 @@ import (
 	"cloud.google.com/go/pubsub/v2"
 )
 
-// receivers are those that take pushes, by subscription. It is safe for concurrent use; the zero value is empty.
+// receivers are those that run, by subscription. It is safe for concurrent use; the zero value is empty.
 type receivers struct {
 	mu   sync.Mutex
 	list map[string][]*receiver

@@ -189,6 +189,27 @@ func consume(d *Driver, sub events.Subscription, handle events.HandleFunc) *cons
 	return c
 }
 
+// awaitHeld waits until a message has come from the client, which tells nobody when it is not handled at once.
+func awaitHeld(t *testing.T, d *Driver, id string) {
+	t.Helper()
+	holds := func() bool {
+		d.pulling.mu.Lock()
+		defer d.pulling.mu.Unlock()
+		return slices.ContainsFunc(d.pulling.list["sub"], func(r *receiver) bool {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.items[id] != nil
+		})
+	}
+	for deadline := time.After(patience); !holds(); {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-deadline:
+			t.Fatalf("%s has not come", id)
+		}
+	}
+}
+
 // wait gives the result of Receive.
 func (c *consumer) wait(t *testing.T) error {
 	t.Helper()

@@ -40,6 +40,7 @@ func TestDrainSettlesEverything(t *testing.T) {
 	signal(t, "a", started)
 	signal(t, "b", started)
 	s.deliver(t, false, received("ready", ""))
+	awaitHeld(t, d, "ready")
 	c.stop()
 	s.await(t, "the copy", func() bool { published, _, _ := s.got(); return len(published) == 1 })
 	if _, _, nacked := s.got(); len(nacked) > 0 {

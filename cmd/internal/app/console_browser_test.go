@@ -2,6 +2,7 @@ package app_test
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -188,10 +189,15 @@ func TestConsoleIsLive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for s := range w.client.Sandboxes().Watch(ctx, accepted.ID) {
+	for {
+		s, err := w.client.Sandboxes().Get(ctx, accepted.ID) // the record comes a moment after the answer
 		if s.State == client.Building {
 			break
 		}
+		if err != nil && !errors.Is(err, client.ErrNotFound) || s.State.Ended() {
+			t.Fatal(s.State, err)
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	p.Open(t, base+"/sandboxes/"+accepted.ID)
 	p.Eval(t, "void (window.same = true)", nil)
