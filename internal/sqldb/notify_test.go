@@ -40,15 +40,18 @@ func listen(db *sqldb.DB, channel string) (*ear, func()) {
 	})
 }
 
+func (e *ear) soFar() (keys []string, nils int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.keys), e.nils
+}
+
 // await waits until the condition, looked at after each call, is true.
 func (e *ear) await(t *testing.T, what string, is func(keys []string, nils int) bool) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
 	for {
-		e.mu.Lock()
-		done := is(slices.Clone(e.keys), e.nils)
-		e.mu.Unlock()
-		if done {
+		if is(e.soFar()) {
 			return
 		}
 		select {
@@ -96,10 +99,11 @@ func TestPostgresNotifyCarriesKeys(t *testing.T) {
 	ears[1].await(t, "the first key", last(keys[len(keys)-1]))
 	slices.Sort(keys)
 	for i, e := range ears {
-		got := slices.DeleteFunc(e.keys, func(key string) bool { return key == "last" })
+		got, nils := e.soFar()
+		got = slices.DeleteFunc(got, func(key string) bool { return key == "last" })
 		slices.Sort(got)
-		if !slices.Equal(got, keys) || e.nils != 1 {
-			t.Errorf("handle %d heard %d keys and %d times that anything changed, want %d keys and once", i, len(got), e.nils, len(keys))
+		if !slices.Equal(got, keys) || nils != 1 {
+			t.Errorf("handle %d heard %d keys and %d times that anything changed, want %d keys and once", i, len(got), nils, len(keys))
 		}
 	}
 }
@@ -124,8 +128,8 @@ func TestSQLiteNotifyCarriesKeys(t *testing.T) {
 	if err := here.Notify(t.Context(), "keys", "a", "b"); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(near.keys, []string{"a", "b"}) {
-		t.Errorf("heard %q, want a and b before Notify returns", near.keys)
+	if got, _ := near.soFar(); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("heard %q, want a and b before Notify returns", got)
 	}
 	if _, err := here.W.Exec("CREATE TABLE t (id INTEGER)"); err != nil {
 		t.Fatal(err)
@@ -135,7 +139,7 @@ func TestSQLiteNotifyCarriesKeys(t *testing.T) {
 	if err := here.Notify(t.Context(), "keys", "c"); err != nil {
 		t.Fatal(err)
 	}
-	if slices.Contains(near.keys, "c") {
+	if got, _ := near.soFar(); slices.Contains(got, "c") {
 		t.Error("called after the end of the subscription")
 	}
 }
