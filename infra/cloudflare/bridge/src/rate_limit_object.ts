@@ -148,9 +148,9 @@ export class RateLimitObject extends DurableObject<Env> {
     const [left] = this.#sql.exec<{ horizon: number | null; until: number | null }>(
       "SELECT (SELECT max(horizon) FROM heads) AS horizon, (SELECT max(until) FROM corrected) AS until",
     ).toArray();
-    const wait = Math.max(left?.horizon ?? 0, (left?.until ?? 0) - now);
-    if (wait > 0) await this.ctx.storage.setAlarm(now + wait + 1);
-    else this.#alarmed = false;
+    // What is remembered until this very millisecond is still there, and nothing else may come that sets an alarm.
+    this.#alarmed = left !== undefined && (left.horizon !== null || left.until !== null);
+    if (this.#alarmed) await this.ctx.storage.setAlarm(now + Math.max(left?.horizon ?? 0, (left?.until ?? 0) - now) + 1);
   }
 
   /** Runs a change as a whole. time counts in tests only; otherwise the change uses this object's own clock. */
