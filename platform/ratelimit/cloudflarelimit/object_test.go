@@ -122,6 +122,12 @@ func TestObjectsEmptyThemselves(t *testing.T) {
 		charge()
 		until(0)
 	}
+	// A correction that comes too late changes nothing, but its id is remembered for a while.
+	err := b.Adjust(t.Context(), time.Time{}, ratelimit.Adjustment{ID: "late", Key: "a", Rule: short, Bucket: 1, Delta: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(0)
 	count(t, b, short, 1, "a") // alone, so that the next alarm is for it
 	count(t, b, long, 1, "stays")
 	until(2) // a bucket and a head

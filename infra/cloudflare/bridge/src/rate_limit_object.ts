@@ -67,6 +67,7 @@ export class RateLimitObject extends DurableObject<Env> {
       const horizon = span(rule) + rule.size;
       if (this.#sql.exec("SELECT 1 FROM corrected WHERE key = ? AND id = ?", key, id).toArray().length > 0) return;
       this.#sql.exec("INSERT INTO corrected VALUES (?, ?, ?)", key, id, now + horizon);
+      this.#sweepIn = Math.max(this.#sweepIn, horizon); // also when nothing is charged
       const start = bucket * rule.size;
       if (start < now - horizon) return;
       this.#see(now, rule.size, head);
