@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,8 @@ func (t inner) RoundTrip(req *http.Request) (*http.Response, error) {
 	go func() {
 		defer stop()
 		defer in.Body.Close()
-		to.CloseWithError(w.run(t.api, in)) // nil is the end of the answer
+		// Nil is the end of the answer. One that ends because nobody waits for it any more may be half of one.
+		to.CloseWithError(cmp.Or(w.run(t.api, in), context.Cause(in.Context())))
 	}()
 	select {
 	case <-w.begun:
