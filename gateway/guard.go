@@ -156,14 +156,10 @@ func (g *Gateway) require(w http.ResponseWriter, r *http.Request, need auth.Scop
 // bearer is the token of a request. A browser cannot set headers of a WebSocket, so that clients of agents may send it in the
 // query.
 func bearer(r *http.Request) string {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if scheme == "" && isAgentCall(r) && isUpgrade(r) {
+	if scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " "); scheme == "" && isAgentCall(r) && isUpgrade(r) {
 		return r.URL.Query().Get("token")
 	}
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return token
+	return auth.Bearer(r.Header)
 }
 
 // noRoute answers what the table does not have. The mux has said whether it is the path, the method or the spelling.

@@ -3,12 +3,12 @@ package gateway
 import (
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"vibesdk-gcp/gateway/auth"
 	"vibesdk-gcp/platform/ratelimit"
 )
 
@@ -25,7 +25,7 @@ const (
 // tokenOf finds the token of a call: a bearer token, else a cookie, else, where query is set, ?token= and ?access_token=. The first
 // place that has one counts, whether it is good or not.
 func tokenOf(r *http.Request, query bool) string {
-	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") && token != "" {
+	if token := auth.Bearer(r.Header); token != "" {
 		return token
 	}
 	for _, name := range tokenCookies {

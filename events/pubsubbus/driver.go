@@ -117,8 +117,7 @@ type Driver struct {
 	client  *pubsub.Client
 	schemas *vkit.SchemaClient
 	keys    keyLocks
-	pushed  receivers
-	pulling receivers
+	running receivers
 
 	mu         sync.Mutex
 	publishers map[string]*pubsub.Publisher

@@ -96,7 +96,7 @@ func (p *Push) serve(w http.ResponseWriter, r *http.Request, consumer string) er
 	if err != nil {
 		return err
 	}
-	receiver := p.d.pushed.choose(consumer, m)
+	receiver := p.d.running.choose(consumer, m)
 	if receiver == nil {
 		return refuse(http.StatusServiceUnavailable, "the consumer of %s does not run now", consumer)
 	}
@@ -188,9 +188,9 @@ func (r *receiver) await(ctx context.Context, it *item, outcome answer, ends tim
 // receivePushed is Receive for a subscription of Options.Push.
 func (d *Driver) receivePushed(ctx context.Context, sub events.Subscription, handle events.HandleFunc) error {
 	r := newReceiver(d, sub, handle)
-	d.pushed.add(r)
+	d.running.add(r)
 	<-ctx.Done()
-	d.pushed.remove(r)
+	d.running.remove(r)
 	r.drain()
 	return nil
 }

@@ -310,7 +310,7 @@ func TestPushThatEndedIsForgotten(t *testing.T) {
 			t.Errorf("%d attempts, want 2", tried["m"])
 		}
 		synctest.Wait()
-		r := d.pushed.list["sub"][0]
+		r := d.running.list["sub"][0]
 		r.mu.Lock()
 		if len(r.items) != 0 || len(r.lanes) != 0 {
 			t.Errorf("it holds %d messages in %d lanes", len(r.items), len(r.lanes))

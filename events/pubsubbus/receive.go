@@ -46,8 +46,8 @@ func (d *Driver) Receive(ctx context.Context, sub events.Subscription, handle ev
 		ShutdownOptions:            nil, // anything else loses the acknowledgements of a drain
 	}
 	r := newReceiver(d, sub, handle)
-	d.pulling.add(r)
-	defer d.pulling.remove(r)
+	d.running.add(r)
+	defer d.running.remove(r)
 	pulled := make(chan error, 1)
 	go func() { pulled <- subscriber.Receive(ctx, r.take) }()
 

@@ -175,7 +175,13 @@ func (r *receiver) wake(l *lane) {
 		r.mu.Unlock()
 		return
 	}
-	l.runs = true // nobody else may touch it
+	r.leave(l, it)
+}
+
+// leave settles a message that waits, the first of a lane that then runs: nobody else may touch it meanwhile. It is called with mu held, and
+// gives it back.
+func (r *receiver) leave(l *lane, it *item) {
+	l.runs = true
 	r.running.Add(1)
 	r.mu.Unlock()
 	defer r.running.Done()

@@ -193,9 +193,9 @@ func consume(d *Driver, sub events.Subscription, handle events.HandleFunc) *cons
 func awaitHeld(t *testing.T, d *Driver, id string) {
 	t.Helper()
 	holds := func() bool {
-		d.pulling.mu.Lock()
-		defer d.pulling.mu.Unlock()
-		return slices.ContainsFunc(d.pulling.list["sub"], func(r *receiver) bool {
+		d.running.mu.Lock()
+		defer d.running.mu.Unlock()
+		return slices.ContainsFunc(d.running.list["sub"], func(r *receiver) bool {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			return r.items[id] != nil

@@ -35,11 +35,7 @@ func (r *receiver) withdraw(it *item, d delivery, answerable bool) {
 		r.mu.Unlock()
 		return
 	}
-	l.runs = true // nobody else may touch it
-	r.running.Add(1)
-	r.mu.Unlock()
-	defer r.running.Done()
-	r.settleLater(l, it)
+	r.leave(l, it)
 }
 
 // unschedule takes a lane out of its wait. It is called with mu held.

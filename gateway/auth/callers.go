@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -182,4 +183,13 @@ func (c *Callers) refresh(ctx context.Context) {
 	c.mu.Unlock()
 	c.content = content
 	c.log.InfoContext(ctx, "the file of callers was read again", "callers", len(rules))
+}
+
+// Bearer is the token of a request's Authorization field (RFC 6750), empty when it has none of that scheme.
+func Bearer(h http.Header) string {
+	scheme, token, _ := strings.Cut(h.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
 }

@@ -82,7 +82,12 @@ func rsaKey(t *testing.T, id string) jose.JSONWebKey {
 
 func sign(t *testing.T, key jose.JSONWebKey, algorithm jose.SignatureAlgorithm, claims map[string]any) string {
 	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, nil)
+	return signBy(t, jose.SigningKey{Algorithm: algorithm, Key: key}, nil, claims)
+}
+
+func signBy(t *testing.T, key jose.SigningKey, o *jose.SignerOptions, claims map[string]any) string {
+	t.Helper()
+	signer, err := jose.NewSigner(key, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,23 +244,7 @@ func TestTokensThatProveNothing(t *testing.T) {
 // embedded is a token that brings its own key along.
 func embedded(t *testing.T, key jose.JSONWebKey, claims map[string]any) string {
 	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: key.Key.(crypto.Signer)}, &jose.SignerOptions{EmbedJWK: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := signed.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
+	return signBy(t, jose.SigningKey{Algorithm: jose.RS256, Key: key.Key.(crypto.Signer)}, &jose.SignerOptions{EmbedJWK: true}, claims)
 }
 
 func TestKeysOfTheIssuerChange(t *testing.T) {

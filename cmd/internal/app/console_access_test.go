@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -247,14 +246,7 @@ func TestConsoleCanBeTurnedOff(t *testing.T) {
 
 func TestConsoleConfig(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	file := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
+	file := filesIn(t, t.TempDir())
 	long := strings.Repeat("k", 32)
 	c, err := app.ReadConfig(environment(map[string]string{"CONSOLE": "off", "CONSOLE_SECRET_FILE": file("long", long+"\n")}))
 	if err != nil || c.Console != (app.ConsoleConfig{Secret: long}) {

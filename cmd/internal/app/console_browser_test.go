@@ -39,20 +39,9 @@ func TestConsoleIsAccessible(t *testing.T) {
 	c := config(t)
 	c.Auth.Key = "0123456789abcdef0123456789abcdef"
 	w := start(t, c)
-	ctx, base := within(t), "http://"+w.Addr()+"/console"
+	base := "http://" + w.Addr() + "/console"
 	sandbox, letter := w.reused(t, "accessible")
-	if _, err := w.client.Sessions().Put(ctx, "chat-1", client.PartState, []byte(`{"phase":"plan","files":["a.js","b.js"]}`), client.WriteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.client.Sessions().Schedule(ctx, "chat-1", client.ScheduleRequest{Callback: "remind", At: time.Now().Add(time.Hour)}, client.WriteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.client.Deployments().Put(ctx, client.Deployment{
-		Name: "shop", Place: client.Place{Target: "process", Endpoint: "127.0.0.1:9000"}, Visibility: "public",
-		Rollout: &client.Rollout{Place: client.Place{Target: "process", Endpoint: "127.0.0.1:9001"}, Weight: 5},
-	}, nil); err != nil {
-		t.Fatal(err)
-	}
+	w.furnish(t, "chat-1", `{"phase":"plan","files":["a.js","b.js"]}`, "remind")
 	check := func(name string) {
 		t.Helper()
 		for _, scheme := range []string{"light", "dark"} {

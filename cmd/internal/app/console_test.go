@@ -128,20 +128,14 @@ func (w *world) reused(t testing.TB, requestID string) (first client.Sandbox, le
 	}
 }
 
-// TestConsoleShowsWhatThereIs opens every page of a laptop's vibed, where nobody has to sign in, with what strangers wrote on them.
-func TestConsoleShowsWhatThereIs(t *testing.T) {
-	t.Parallel()
-	w := start(t, config(t))
-	v, ctx := w.visitor(t), within(t)
-	sandbox, letter := w.reused(t, "shown")
-	hostile := static("hostile")
-	hostile.ProjectName = "<i>hostile</i>"
-	hostile.BuildCommand = `printf '\033[31m<script>alert("log")</script>\033[0m \033]0;title\007\n'`
-	printed := w.run(t, hostile)
-	if _, err := w.client.Sessions().Put(ctx, "a/b <c>", client.PartState, []byte(`{"html":"</pre><script>alert(2)</script>"}`), client.WriteOptions{}); err != nil {
+// furnish makes a session that has a state and a schedule, and the app shop in the middle of a rollout.
+func (w *world) furnish(t testing.TB, session, state, callback string) {
+	t.Helper()
+	ctx := within(t)
+	if _, err := w.client.Sessions().Put(ctx, session, client.PartState, []byte(state), client.WriteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.client.Sessions().Schedule(ctx, "a/b <c>", client.ScheduleRequest{Callback: "<u>remind</u>", At: time.Now().Add(time.Hour)}, client.WriteOptions{}); err != nil {
+	if _, err := w.client.Sessions().Schedule(ctx, session, client.ScheduleRequest{Callback: callback, At: time.Now().Add(time.Hour)}, client.WriteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.client.Deployments().Put(ctx, client.Deployment{
@@ -150,6 +144,19 @@ func TestConsoleShowsWhatThereIs(t *testing.T) {
 	}, nil); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestConsoleShowsWhatThereIs opens every page of a laptop's vibed, where nobody has to sign in, with what strangers wrote on them.
+func TestConsoleShowsWhatThereIs(t *testing.T) {
+	t.Parallel()
+	w := start(t, config(t))
+	v := w.visitor(t)
+	sandbox, letter := w.reused(t, "shown")
+	hostile := static("hostile")
+	hostile.ProjectName = "<i>hostile</i>"
+	hostile.BuildCommand = `printf '\033[31m<script>alert("log")</script>\033[0m \033]0;title\007\n'`
+	printed := w.run(t, hostile)
+	w.furnish(t, "a/b <c>", `{"html":"</pre><script>alert(2)</script>"}`, "<u>remind</u>")
 
 	v.get(t, "/").has(t, 200, "Overview", "open dead letter", "What this one process counted", "Throughput", "Open to this machine", "!Sign out")
 	v.get(t, "/sandboxes").has(t, 200, sandbox.ID, "&lt;i&gt;hostile&lt;/i&gt;", "!<i>hostile", `badge good">ready`)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 
 	"vibesdk-gcp/cmd/internal/app"
 	"vibesdk-gcp/gateway/client"
@@ -55,16 +54,9 @@ func TestRoutesTravelBetweenPrograms(t *testing.T) {
 		}
 	}
 	const missing = "This application is not currently available."
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(ownerKey)}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := jwt.Signed(signer).Claims(map[string]any{
+	token := signed(t, jose.HS256, []byte(ownerKey), map[string]any{
 		"userId": "user-1", "deploymentId": "shop", "purpose": "owner_preview", "exp": time.Now().Add(time.Hour).Unix(),
-	}).Serialize()
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 
 	eventually("/", 404, missing)
 	set(func(d *client.Deployment) { d.Place = place })

@@ -3,7 +3,6 @@ package app_test
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -230,13 +229,7 @@ func TestLimitsAreSwept(t *testing.T) {
 func TestLimitSettings(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	file := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
+	file := filesIn(t, dir)
 	key := file("key", "0123456789abcdef\n")
 	for name, c := range map[string]struct {
 		vars map[string]string

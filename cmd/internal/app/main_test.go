@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,18 @@ func config(t testing.TB) app.Config {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// filesIn writes files into a folder and returns their paths.
+func filesIn(t testing.TB, dir string) func(name, text string) string {
+	return func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
 }
 
 // logTo writes log lines to the test's log until the test ends.

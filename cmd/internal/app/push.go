@@ -74,8 +74,8 @@ func (d *pushes) admit(r *http.Request) (status int, why string) {
 		}
 		return http.StatusOK, ""
 	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+	token := auth.Bearer(r.Header)
+	if token == "" {
 		return http.StatusUnauthorized, "the push has no ID token: give its subscription an account (--push-auth-service-account)"
 	}
 	switch err := d.account.Check(r.Context(), token); {

@@ -93,23 +93,7 @@ func (p *pusher) token(t *testing.T, change ...string) string {
 	for i := 0; i < len(change); i += 2 {
 		claims[change[i]] = change[i+1]
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: p.key}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := signed.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
+	return signed(t, jose.RS256, p.key, claims)
 }
 
 // start starts roles whose consumers the emulator pushes to.

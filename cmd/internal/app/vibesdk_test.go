@@ -9,7 +9,6 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 )
 
 // TestVibeSDKPagesGetPreviews: a page asks for a preview of its agent's files. Without an agent host it gets one all the same, and
@@ -26,16 +25,9 @@ func TestVibeSDKPagesGetPreviews(t *testing.T) {
 	setUp.answer(t)
 
 	now := time.Now()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(c.VibeSDK.JWTSecret)}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := jwt.Signed(signer).Claims(object{
+	token := signed(t, jose.HS256, []byte(c.VibeSDK.JWTSecret), object{
 		"sub": "u1", "email": "u1@example.com", "sessionId": "s", "type": "access", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
-	}).Serialize()
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	page := func() *websocket.Conn {
 		t.Helper()
 		ws, _, err := websocket.Dial(within(t), "ws://"+w.Addr()+"/api/agent/demo/ws", &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}})
