@@ -58,7 +58,9 @@ type region struct {
 	ledger  *ledger
 	dir     string
 	trouble *trouble
-	mu      sync.Mutex
+	// callTimeout is how long a worker waits for an answer.
+	callTimeout time.Duration
+	mu          sync.Mutex
 	// works counts, by generation, the executions that did work: the guest prints once it has claimed the build.
 	works   map[string]int
 	workers []*worker
@@ -71,10 +73,10 @@ func newRegion(l *ledger, sandboxd string) (*region, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &region{ledger: l, dir: dir, works: map[string]int{}, trouble: &trouble{}}
+	r := &region{ledger: l, dir: dir, works: map[string]int{}, trouble: &trouble{}, callTimeout: time.Second} // a process takes long to start on a busy machine
 	o := cloudrunfake.Options{Dir: dir, Grace: 5 * time.Second, StartLatency: 30 * time.Millisecond, Programs: map[string]string{"sandbox": sandboxd}}
 	if sandboxd == "" {
-		o.Run = r.container
+		o.Run, r.callTimeout = r.container, 300*time.Millisecond
 	}
 	if r.storage, err = cloudrunfake.NewStorage(dir); err != nil {
 		return nil, err
@@ -155,7 +157,7 @@ func (r *region) worker(ctx context.Context) (*worker, error) {
 	driver, err := cloudrunsandbox.New(ctx, cloudrunsandbox.Options{
 		Project: "fake-project", Location: "local1", Image: "sandbox", ServiceAccount: "nobody", ListenHost: "127.0.0.1",
 		Store: troubledStore{cloudrunsandbox.NewStore(r.storage.Bucket), r.trouble}, HTTPClient: &http.Client{Transport: r.trouble},
-		ReadsPerSecond: 10_000, WritesPerSecond: 10_000, CallTimeout: 300 * time.Millisecond, RetryFor: 600 * time.Millisecond,
+		ReadsPerSecond: 10_000, WritesPerSecond: 10_000, CallTimeout: r.callTimeout, RetryFor: 2 * r.callTimeout,
 		PollEvery: 5 * time.Millisecond, DeleteWait: time.Second, ClientOptions: r.ClientOptions(),
 		BaseEnv: map[string]string{"PATH": "/usr/bin:/bin"},
 	})
