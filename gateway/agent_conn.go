@@ -85,13 +85,13 @@ func (g *Gateway) serveAgentConn(r *http.Request, c *agentConn, id string) {
 	c.cancel, c.url = cancel, withoutSecrets(r.URL)
 	c.outbox.ctx, c.outbox.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer c.outbox.stop()
-	s, err := g.hub.join(ctx, id, c, func(s *agentSession) error { return c.greet(ctx, s, r.Header) })
+	s, err := g.hub.join(ctx, id, c, func(ctx context.Context, s *agentSession) error { return c.greet(ctx, s, r.Header) })
 	if err != nil {
 		c.turnAway(ctx, id, err)
 		return
 	}
 	defer g.hub.leave(s, c)
-	defer c.calls.running.Wait()
+	defer c.finish()
 	defer cancel()
 	defer c.ws.CloseNow() //nolint:errcheck // the connection is over, however it ended
 	stop := c.keepAlive(ctx)
@@ -215,12 +215,20 @@ func readMessage(reader io.Reader, limit int) ([]byte, error) {
 	return message.Bytes(), nil
 }
 
+// finish waits for what is under way when the connection has ended. Calls were told; what the client sent before is published, for as long
+// as an outcome may take.
+func (c *agentConn) finish() {
+	c.drop()
+	late := time.AfterFunc(c.g.WaitFor, c.outbox.stop)
+	defer late.Stop()
+	c.calls.running.Wait()
+}
+
 // end cuts the connection. The reader and all calls end with it.
 func (c *agentConn) end() {
 	c.drop()
 	_ = c.ws.CloseNow() // it is over in any case
 	c.cancel()
-	c.outbox.stop()
 }
 
 // close ends the connection with a code; what waits is not sent any more.
@@ -238,7 +246,7 @@ func (c *agentConn) keepAlive(ctx context.Context) (stop func()) {
 	stopped := false
 	mu.Lock()
 	timer = time.AfterFunc(every, func() {
-		ping, cancel := context.WithTimeout(ctx, every)
+		ping, cancel := context.WithTimeout(ctx, c.g.Agents.PongTimeout)
 		defer cancel()
 		// While nothing is read no answer would be seen either.
 		if !c.calls.full.Load() && c.ws.Ping(ping) != nil && !c.calls.full.Load() {

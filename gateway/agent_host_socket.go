@@ -29,7 +29,7 @@ func (h *agentHost) proxySocket(g *Gateway, w http.ResponseWriter, r *http.Reque
 		return
 	}
 	id := at.sessionID(g.Agents.Main)
-	release, ok := g.hub.reserve()
+	release, ok := g.hub.reserve(id)
 	if !ok {
 		w.Header().Set("Retry-After", "1")
 		plain(w, http.StatusServiceUnavailable, errTooMany.Error())
@@ -38,7 +38,7 @@ func (h *agentHost) proxySocket(g *Gateway, w http.ResponseWriter, r *http.Reque
 	defer release()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	up, err := h.dial(ctx, r, hostclient.Segment(id), w)
+	up, err := h.dial(ctx, g, r, hostclient.Segment(id), w)
 	if err != nil {
 		g.log.WarnContext(ctx, "agent host took no connection", "session_id", id, "error", hostclient.Cause(err))
 		return
@@ -53,8 +53,8 @@ func (h *agentHost) proxySocket(g *Gateway, w http.ResponseWriter, r *http.Reque
 	p.run(ctx)
 }
 
-// dial connects to the host. When that fails the client has its answer.
-func (h *agentHost) dial(ctx context.Context, r *http.Request, session string, w http.ResponseWriter) (*websocket.Conn, error) {
+// dial connects to the host, unless the server stops. When that fails the client has its answer.
+func (h *agentHost) dial(ctx context.Context, g *Gateway, r *http.Request, session string, w http.ResponseWriter) (*websocket.Conn, error) {
 	address, err := h.Address(r.URL.EscapedPath(), cleanQuery(r.URL.RawQuery))
 	if err != nil {
 		plain(w, http.StatusBadRequest, "Invalid request")
@@ -71,6 +71,7 @@ func (h *agentHost) dial(ctx context.Context, r *http.Request, session string, w
 	headers.Set("X-Forwarded-For", strings.TrimPrefix(addressOf(r), "ip:"))
 	ctx, cancel := context.WithTimeout(ctx, h.o.ConnectTimeout)
 	defer cancel()
+	defer context.AfterFunc(g.hub.open, cancel)()
 	ws, resp, err := websocket.Dial(ctx, address.String(), &websocket.DialOptions{ //nolint:bodyclose // the library has read it
 		HTTPClient: h.HTTP(), HTTPHeader: headers, CompressionMode: websocket.CompressionDisabled,
 	})
@@ -113,8 +114,7 @@ func (p *socketPair) run(ctx context.Context) {
 
 // watch tries the client now and then, and says goodbye when the server stops.
 func (p *socketPair) watch(ctx context.Context) {
-	every := p.g.Agents.PingEvery
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(p.g.Agents.PingEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -127,7 +127,7 @@ func (p *socketPair) watch(ctx context.Context) {
 			_ = p.client.Close(websocket.StatusServiceRestart, "the server restarts") // a client that is gone needs no reason
 			return
 		case <-tick.C:
-			ping, cancel := context.WithTimeout(ctx, every)
+			ping, cancel := context.WithTimeout(ctx, p.g.Agents.PongTimeout)
 			err := p.client.Ping(ping)
 			cancel()
 			if err != nil {

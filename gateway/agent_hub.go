@@ -1,89 +1,80 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"sync"
 	"time"
 
 	"github.com/coder/websocket"
-	"go.opentelemetry.io/otel/trace"
-
-	"vibesdk-gcp/events"
-	"vibesdk-gcp/platform/session"
 )
 
 // agentHub holds the connections of all agents of this process. Each session that has any is watched once.
 type agentHub struct {
 	g *Gateway
 
+	// open ends when the server stops, and with it whoever still waits to join.
+	open context.Context //nolint:containedctx // that of all who join
+	shut context.CancelFunc
+
 	mu       sync.Mutex
 	sessions map[string]*agentSession
-	sockets  int
-	closed   bool
-	done     sync.WaitGroup // one for each connection
+	// proxied counts the connections of a session that the agent host serves. They are in sockets as well.
+	proxied map[string]int
+	sockets int
+	done    sync.WaitGroup // one for each connection
 }
 
-// agentSession is one session and its connections here. Frames are put into the queues of connections under its lock, so that
-// all see the same order.
-type agentSession struct {
-	id     string
-	hub    *agentHub
-	ready  chan struct{} // closed when the record was read once, or err is set
-	err    error
-	cancel context.CancelFunc
-	conns  int // guarded by the hub's lock
-
-	mu      sync.Mutex
-	members map[*agentConn]struct{}
-	record  *session.Record // nil when nothing is stored
-	// shown is the state that clients were shown last, nil for none.
-	shown   []byte
-	mcp     []byte
-	pending map[uint64]*agentMutation
-	// followed are the traces of mutations whose broadcast gets a span.
-	followed map[uint64]trace.SpanContext
-	// touched are the connections that a broadcast under way is for.
-	touched []*agentConn
-	// clock numbers what happens, so that before and after can be told.
-	clock uint64
-	// moved is closed when another record was shown; nil when nobody waits for that.
-	moved chan struct{}
+func newAgentHub(g *Gateway) *agentHub {
+	h := &agentHub{g: g, sessions: map[string]*agentSession{}, proxied: map[string]int{}}
+	h.open, h.shut = context.WithCancel(context.Background())
+	return h
 }
 
-// agentMutation is one that a connection here published and whose outcome is awaited.
-type agentMutation struct {
-	id   string
-	conn *agentConn
-	// state is the state that it sets, if it does, and frame whether it came as a state frame: then its sender knows the state.
-	state []byte
-	frame bool
-	// at is when it was received, by the session's clock.
-	at uint64
-	// decided is called once under the session's lock, with the record of the outcome.
-	decided func(o session.Outcome, r *session.Record)
-	// message is what is published, and unpublished is called when that failed, instead of decided.
-	message     events.Message
-	unpublished func(error)
-	// trace is that of the mutation's span, if it is sampled.
-	trace trace.SpanContext
-	timer *time.Timer
-}
+// closed reports whether nobody joins any more. With the lock held it stays as it is.
+func (h *agentHub) closed() bool { return h.open.Err() != nil }
 
-var errTooMany = errors.New("too many connections")
+var (
+	errTooMany = errors.New("too many connections")
+	// errRestarts is told to clients who come, or are, when the server stops. They come again.
+	errRestarts = &refusedError{hostClose: hostClose{websocket.StatusServiceRestart, "the server restarts"}}
+	errUnread   = errors.New("the session was not read in time")
+)
 
-// join adds a connection to the session and queues what it is told first. greet is called before, and may refuse.
-func (h *agentHub) join(ctx context.Context, id string, c *agentConn, greet func(*agentSession) error) (*agentSession, error) {
-	h.mu.Lock()
-	s := h.sessions[id]
-	if h.closed || h.sockets >= h.g.Agents.MaxSockets || s != nil && s.conns >= h.g.Agents.MaxSessionSockets {
-		h.mu.Unlock()
-		return nil, errTooMany
+// join adds a connection to the session and queues what it is told first. greet is called before, and may refuse. It ends when the
+// server stops, and after the time of an outcome when the session cannot be read.
+func (h *agentHub) join(ctx context.Context, id string, c *agentConn, greet func(context.Context, *agentSession) error) (*agentSession, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(h.open, cancel)()
+	s, err := h.enter(ctx, id)
+	if err != nil {
+		return nil, err
 	}
-	if s == nil {
+	if err = s.await(ctx); err == nil {
+		err = greet(ctx, s)
+	}
+	if err == nil || h.closed() {
+		err = h.add(s, c)
+	}
+	if err != nil {
+		h.leave(s, c)
+		return nil, err
+	}
+	return s, nil
+}
+
+// enter counts a connection, and begins to watch a session that has no other. [agentHub.leave] is the end.
+func (h *agentHub) enter(ctx context.Context, id string) (*agentSession, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.sessions[id]
+	switch {
+	case h.closed():
+		return nil, errRestarts
+	case h.sockets >= h.g.Agents.MaxSockets || s != nil && s.conns >= h.g.Agents.MaxSessionSockets:
+		return nil, errTooMany
+	case s == nil:
 		watch, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		s = &agentSession{
 			id: id, hub: h, cancel: cancel, ready: make(chan struct{}),
@@ -95,31 +86,32 @@ func (h *agentHub) join(ctx context.Context, id string, c *agentConn, greet func
 	s.conns++
 	h.sockets++
 	h.done.Add(1)
-	h.mu.Unlock()
-	select {
-	case <-s.ready:
-	case <-ctx.Done():
-		h.leave(s, c)
-		return nil, ctx.Err()
-	}
-	err := s.err
-	if err == nil {
-		err = greet(s)
-	}
-	if err != nil {
-		h.leave(s, c)
-		return nil, err
-	}
+	return s, nil
+}
+
+// add makes a connection a member, which from then on is told everything.
+func (h *agentHub) add(s *agentSession, c *agentConn) error {
 	c.hold() // one write has all of it
 	defer c.release()
+	h.mu.Lock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	err := s.broken
+	if h.closed() {
+		err = errRestarts
+	}
+	if err == nil {
+		s.members[c] = struct{}{} // before the hub's lock is given back: what closes the hub closes its members
+	}
+	h.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	c.s = s
-	s.members[c] = struct{}{}
 	s.clock++
 	c.joined, c.toldState = s.clock, s.clock
 	c.introduce(s.shown, s.mcp)
-	return s, nil
+	return nil
 }
 
 // session is a session that has connections here, nil for another.
@@ -129,19 +121,23 @@ func (h *agentHub) session(id string) *agentSession {
 	return h.sessions[id]
 }
 
-// reserve counts a connection that the agent host serves. release must be called when it has ended.
-func (h *agentHub) reserve() (release func(), ok bool) {
+// reserve counts a connection of a session that the agent host serves. release must be called when it has ended.
+func (h *agentHub) reserve(id string) (release func(), ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || h.sockets >= h.g.Agents.MaxSockets {
+	if h.closed() || h.sockets >= h.g.Agents.MaxSockets || h.proxied[id] >= h.g.Agents.MaxSessionSockets {
 		return nil, false
 	}
 	h.sockets++
+	h.proxied[id]++
 	h.done.Add(1)
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.sockets--
+		if h.proxied[id]--; h.proxied[id] == 0 {
+			delete(h.proxied, id)
+		}
 		h.done.Done()
 	}, true
 }
@@ -157,18 +153,22 @@ func (h *agentHub) leave(s *agentSession, c *agentConn) {
 	h.sockets--
 	if s.conns == 0 {
 		s.cancel()
-		// A watch that failed made room already.
-		if h.sessions[s.id] == s {
-			delete(h.sessions, s.id)
-		}
+		h.forget(s)
 	}
 	h.done.Done()
+}
+
+// forget makes room for another watch of the same session, with the lock held. One that failed made room already.
+func (h *agentHub) forget(s *agentSession) {
+	if h.sessions[s.id] == s {
+		delete(h.sessions, s.id)
+	}
 }
 
 // close closes all connections as a server does that is coming back, and waits for them until the time is over.
 func (h *agentHub) close(timeout time.Duration) {
 	h.mu.Lock()
-	h.closed = true
+	h.shut()
 	var all []*agentConn
 	for _, s := range h.sessions {
 		s.mu.Lock()
@@ -179,7 +179,7 @@ func (h *agentHub) close(timeout time.Duration) {
 	}
 	h.mu.Unlock()
 	for _, c := range all {
-		go c.close(websocket.StatusServiceRestart, "the server restarts")
+		go c.close(errRestarts.code, errRestarts.reason)
 	}
 	done := make(chan struct{})
 	go func() { h.done.Wait(); close(done) }()
@@ -188,257 +188,8 @@ func (h *agentHub) close(timeout time.Duration) {
 	case <-time.After(timeout):
 		for _, c := range all {
 			c.end() // the client had its time
+			c.outbox.stop()
 		}
 		<-done
 	}
-}
-
-// watch reads the record and follows it until the last connection has gone.
-func (s *agentSession) watch(ctx context.Context) {
-	reader := s.hub.g.Sessions
-	record, err := reader.Load(ctx, s.id)
-	if err != nil && !errors.Is(err, session.ErrNotFound) {
-		s.err = err
-		s.hub.mu.Lock()
-		delete(s.hub.sessions, s.id)
-		s.hub.mu.Unlock()
-		close(s.ready)
-		return
-	}
-	var after int64
-	s.mcp = mcpFrame(nil)
-	if err == nil {
-		s.record, after, s.mcp = record, record.Commit, mcpFrame(record)
-		if record.Present && !record.Expired(time.Now()) {
-			s.shown, _ = record.State()
-		}
-	}
-	close(s.ready)
-	for record, err := range reader.Watch(ctx, s.id, after) {
-		if err != nil {
-			s.hub.g.log.WarnContext(ctx, "watch of an agent broke", "session_id", s.id, "error", err)
-			s.closeAll(websocket.StatusInternalError, "the session cannot be read")
-			return
-		}
-		s.advance(record)
-	}
-}
-
-// advance tells the connections what changed with a record, in the order in which it did.
-func (s *agentSession) advance(r *session.Record) {
-	touched, end := s.take(r)
-	releaseAll(touched)
-	end(len(touched))
-}
-
-// touch holds what is queued for a connection until the whole record was told, with the lock held.
-func (s *agentSession) touch(c *agentConn) {
-	if !c.shown {
-		c.shown = true
-		c.hold()
-		s.touched = append(s.touched, c)
-	}
-}
-
-// untouch are the connections to release, with the lock held.
-func (s *agentSession) untouch() []*agentConn {
-	touched := s.touched
-	s.touched = nil
-	for _, c := range touched {
-		c.shown = false
-	}
-	return touched
-}
-
-// take is advance but for the writing: it returns the connections to release, and the end of the broadcast's span.
-func (s *agentSession) take(r *session.Record) (touched []*agentConn, end func(conns int)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer func() { touched = s.untouch() }()
-	var seen int64
-	before := s.record
-	if before != nil && before.Commit < r.Commit {
-		seen = before.Commit
-	}
-	s.record = r
-	end = s.broadcastSpan(s.decidedTraces(r, seen))
-	defer s.tell() // behind what the record makes known
-	destroyed := false
-	for _, e := range r.Ring.After(seen) {
-		destroyed = destroyed || e.Kind == session.Destroy && e.Code == session.Applied
-		m := s.pending[e.Hash]
-		if m == nil {
-			continue
-		}
-		s.forget(e.Hash, m)
-		if m.state != nil && e.Code == session.Applied {
-			s.show(m.state, m)
-		}
-		s.touch(m.conn)
-		m.decided(e.Outcome(m.id), r)
-	}
-	if destroyed && before != nil && before.Present {
-		s.shown = nil
-		for c := range s.members {
-			go c.close(websocket.StatusGoingAway, "Durable Object destroyed")
-		}
-		return nil, end
-	}
-	state, ok := r.State()
-	switch {
-	case !ok:
-		s.shown = nil
-	case s.shown == nil || !bytes.Equal(state, s.shown):
-		s.show(state, nil) // somebody else's change
-	}
-	if mcp := mcpFrame(r); !bytes.Equal(mcp, s.mcp) {
-		s.mcp = mcp
-		plain, nested := text(mcp), text(broadcastFrame(mcp, ""))
-		for c := range s.members {
-			switch {
-			case c.quiet:
-			case c.user != "":
-				s.tellConn(c, nested)
-			default:
-				s.tellConn(c, plain)
-			}
-		}
-	}
-	return nil, end
-}
-
-// tellConn queues a message that goes to others as well, with the lock held.
-func (s *agentSession) tellConn(c *agentConn, m *agentMessage) {
-	s.touch(c)
-	c.queueMessage(m)
-}
-
-// tell wakes who waits for a record, with the lock held.
-func (s *agentSession) tell() {
-	if s.moved != nil {
-		close(s.moved)
-		s.moved = nil
-	}
-}
-
-// reach waits until the connections were shown a version of the session or a later one, and says false when that takes too long.
-func (s *agentSession) reach(ctx context.Context, version int64, timeout time.Duration) bool {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	for {
-		s.mu.Lock()
-		if version == 0 || s.record != nil && s.record.Version >= version {
-			s.mu.Unlock()
-			return true
-		}
-		if s.moved == nil {
-			s.moved = make(chan struct{})
-		}
-		moved := s.moved
-		s.mu.Unlock()
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return false
-		}
-	}
-}
-
-// show sends a state to all connections. Whoever sent it as a frame does not get it back, and neither do those of the same id, unless
-// another state was sent to them in between: they would be left with that one.
-func (s *agentSession) show(state []byte, by *agentMutation) {
-	s.shown = state
-	s.clock++
-	frame := text(stateFrame(state))
-	var nested *agentMessage
-	for c := range s.members {
-		if c.user != "" && !c.quiet { // VibeSDK's agents leave nobody out
-			if nested == nil {
-				sender := ""
-				if by != nil && by.frame {
-					sender = by.conn.key
-				}
-				nested = text(broadcastFrame(frame.payload, sender))
-			}
-			s.tellConn(c, nested)
-			continue
-		}
-		if by != nil && by.frame && c.key == by.conn.key && c.joined < by.at && c.toldState < by.at {
-			continue
-		}
-		c.toldState = s.clock
-		if !c.quiet {
-			s.tellConn(c, frame)
-		}
-	}
-}
-
-// expect awaits the outcome of a mutation that is about to be published. After the time decided is called with an error.
-func (s *agentSession) expect(m *agentMutation, timeout time.Duration) {
-	hash := mutationHash(m.id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.clock++
-	m.at = s.clock
-	s.pending[hash] = m
-	s.followSpan(hash, m.trace)
-	m.conn.undecided++
-	m.timer = time.AfterFunc(timeout, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.pending[hash] == m {
-			s.forget(hash, m)
-			m.decided(session.Outcome{MutationID: m.id, Err: errNoOutcome}, s.record)
-		}
-	})
-}
-
-var errNoOutcome = errors.New("the session did not answer in time; the change may still be made")
-
-// abandon ends the wait for a mutation that was not published, and says false when its outcome was there already. One that came through
-// nevertheless is shown as anybody else's.
-func (s *agentSession) abandon(m *agentMutation) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	hash := mutationHash(m.id)
-	if s.pending[hash] != m {
-		return false
-	}
-	s.forget(hash, m)
-	return true
-}
-
-func (s *agentSession) forget(hash uint64, m *agentMutation) {
-	delete(s.pending, hash)
-	delete(s.followed, hash)
-	m.timer.Stop()
-	m.conn.undecided--
-	select {
-	case m.conn.settled <- struct{}{}:
-	default:
-	}
-}
-
-// current is the record as connections know it, nil when there is none.
-func (s *agentSession) current() *session.Record {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.record == nil || !s.record.Present || s.record.Expired(time.Now()) {
-		return nil
-	}
-	return s.record
-}
-
-func (s *agentSession) closeAll(code websocket.StatusCode, reason string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.members {
-		go c.close(code, reason)
-	}
-}
-
-// mutationHash is how rings remember the id of a mutation: see [session.Entry].
-func mutationHash(id string) uint64 {
-	sum := sha256.Sum256([]byte(id))
-	return binary.BigEndian.Uint64(sum[:])
 }

@@ -16,7 +16,7 @@ const outboxBytes = 1 << 20
 
 // agentOutbox publishes the mutations of one connection in their order. Those that come while a publication is under way share the next.
 type agentOutbox struct {
-	// ctx outlives the reader, so that all that a client sent before it went is published. stop ends it with the connection.
+	// ctx outlives the connection, so that all that a client sent before it went is published, however it went: see [agentConn.finish].
 	ctx  context.Context //nolint:containedctx // that of a goroutine which comes and goes
 	stop context.CancelFunc
 

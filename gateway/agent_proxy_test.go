@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -143,24 +144,34 @@ func TestProxiedSockets(t *testing.T) {
 
 func TestProxiedSocketsAreCounted(t *testing.T) {
 	t.Parallel()
-	l, conns := startProxy(t, func(o *gateway.Options) { o.Agents.MaxSockets = 1 })
-	s := l.dial(t, "/agents/proxied/x?token=secret-key")
-	h := <-conns
-	_, resp, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(l.URL, "http")+"/agents/proxied/x?token=secret-key", nil)
-	if err == nil || resp == nil || resp.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("over the limit: %v %v", resp, err)
-	}
-	s.CloseNow()
-	h.closed(t)
-	close(h.over)
-	for l.gateway.AgentSockets() > 0 {
-		if t.Context().Err() != nil {
-			t.Fatal("still counted")
+	l, conns := startProxy(t, func(o *gateway.Options) { o.Agents.MaxSockets, o.Agents.MaxSessionSockets = 2, 1 })
+	refused := func(name, why string) {
+		_, resp, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(l.URL, "http")+"/agents/proxied/"+name+"?token=secret-key", nil)
+		if err == nil || resp == nil || resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: %v %v", why, resp, err)
 		}
+	}
+	first := l.dial(t, "/agents/proxied/x?token=secret-key")
+	host := <-conns
+	refused("x", "over the limit of the session")
+	second := l.dial(t, "/agents/proxied/y?token=secret-key")
+	other := <-conns
+	refused("z", "over the limit of the process")
+	for _, s := range []socket{first, second} {
+		s.CloseNow()
+	}
+	for _, h := range []proxied{host, other} {
+		h.closed(t)
+		close(h.over)
+	}
+	for l.gateway.AgentSockets() > 0 {
+		time.Sleep(time.Millisecond)
 	}
 }
 
 // drain reads to the end: who reads answers pings and closes.
+	l.dial(t, "/agents/proxied/x?token=secret-key")
+	close((<-conns).over)
 func drain(t *testing.T, s socket) {
 	for {
 		if _, _, err := s.Read(t.Context()); err != nil {

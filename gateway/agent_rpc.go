@@ -102,8 +102,10 @@ func (c *agentConn) publish(ctx context.Context, kind gen.StateMutation_Kind, pa
 	}
 	m.begin(ctx, c, kind.String())
 	c.s.expect(m, c.g.WaitFor)
+	limited, cancel := context.WithTimeout(c.outbox.ctx, c.g.WaitFor)
+	defer cancel()
 	var err error
-	if m.message, err = c.g.encodeMutation(ctx, sent, true); err != nil {
+	if m.message, err = c.g.encodeMutation(limited, sent, true); err != nil {
 		if c.s.abandon(m) {
 			m.unpublished(err)
 		}

@@ -28,8 +28,8 @@ type AgentOptions struct {
 	// QueueBytes and QueueFrames bound what waits for a client that reads slowly: over either it is closed. Default to 32 MiB and
 	// 1,024. One frame may be larger than QueueBytes when nothing else waits.
 	QueueBytes, QueueFrames int
-	// PingEvery is how often a connection is tried; one without an answer in that time is closed. Defaults to 30 s.
-	PingEvery time.Duration
+	// PingEvery is how often a connection is tried. One that does not answer within PongTimeout is closed. Both default to 30 s.
+	PingEvery, PongTimeout time.Duration
 	// MessageTimeout is how long one message of a client may take to arrive. Defaults to 60 s.
 	MessageTimeout time.Duration
 	// MaxMessage is the largest message of a client in bytes. Defaults to [AgentMaxMessage].
@@ -45,6 +45,7 @@ func (o AgentOptions) withDefaults() AgentOptions {
 	setDefault(&o.QueueFrames, 1024)
 	setDefault(&o.PingEvery, 30*time.Second)
 	setDefault(&o.MessageTimeout, time.Minute)
+	setDefault(&o.PongTimeout, 30*time.Second)
 	setDefault(&o.MaxMessage, AgentMaxMessage)
 	o.Host = o.Host.withDefaults()
 	return o

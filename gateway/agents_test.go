@@ -4,9 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -518,8 +523,78 @@ func TestAgentsAreToldOfARestart(t *testing.T) {
 			t.Errorf("closed with %d, want 1012", code)
 		}
 	}
-	if e := l.dial(t, "/agents/c/x").closed(t); e.Code != websocket.StatusTryAgainLater {
+	if e := l.dial(t, "/agents/c/x").closed(t); e.Code != websocket.StatusServiceRestart {
 		t.Errorf("a new connection: %d", e.Code)
+	}
+}
+
+// TestARestartWaitsForNobodyWhoConnects: a client that the host was not yet asked about is told, too, and the server stops.
+func TestARestartWaitsForNobodyWhoConnects(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	l := startHost(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // or the server would not notice that its caller left
+		close(asked)
+		<-r.Context().Done()
+	}, func(o *gateway.Options) { o.Agents.Host.Connect, o.Agents.Host.ConnectTimeout = true, time.Hour })
+	s := l.dial(t, "/agents/c/x")
+	<-asked
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); l.gateway.Drain() }()
+	if e := s.closed(t); e.Code != websocket.StatusServiceRestart {
+		t.Errorf("closed with %d %s, want 1012", e.Code, e.Reason)
+	}
+	<-stopped
+}
+
+// TestWhatWasSentIsPublished: a client is cut, and what it sent before is not lost.
+func TestWhatWasSentIsPublished(t *testing.T) {
+	t.Parallel()
+	publish := make(chan struct{})
+	l := startLive(t, func(o *gateway.Options) {
+		o.Publisher, o.WaitFor = heldPublisher{o.Publisher, publish}, agentDeadline
+		o.Agents.MessageTimeout = 10 * time.Millisecond
+	})
+	// The last message does not end, which it is cut for: what stands before it was read then.
+	const sent = 10
+	request := fmt.Appendf(nil, upgradeHead, "/agents/c/gone")
+	for n := range sent {
+		request = append(request, masked(state(strconv.Itoa(n)))...)
+	}
+	endOf(t, l, append(request, 0x81, 0xfe, 0xff, 0xff, 0, 0, 0, 0, ' '))
+	close(publish)
+	ctx, cancel := context.WithTimeout(t.Context(), agentDeadline)
+	defer cancel()
+	var version int64
+	for r, err := range l.store.Watch(ctx, "c/gone", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if version = r.Version; version == sent {
+			break
+		}
+	}
+	if version != sent {
+		t.Errorf("%d of %d states were published", version, sent)
+	}
+}
+
+// endOf connects, sends bytes, answers nothing and reads until the gateway ends the connection.
+func endOf(t *testing.T, l *live, request []byte) {
+	t.Helper()
+	conn, err := net.Dial("tcp", hostOf(l.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write(request); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(agentDeadline)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal("the connection stays open")
 	}
 }
 
@@ -586,31 +661,34 @@ func TestMessagesThatDoNotEnd(t *testing.T) {
 	silent.want(t, identity("c", "x", false), emptyMCP, result("1", "false"))
 }
 
-// TestClientsThatDoNotAnswerPings are closed.
+// TestClientsThatDoNotAnswerPings are closed, and those that answer stay.
 func TestClientsThatDoNotAnswerPings(t *testing.T) {
 	t.Parallel()
-	l := startLive(t, func(o *gateway.Options) { o.Agents.PingEvery = 50 * time.Millisecond })
-	deaf, s := l.dial(t, "/agents/c/x"), l.dial(t, "/agents/c/x")
-	s.want(t, identity("c", "x", false), emptyMCP)
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		s.closed(t) // a client that reads answers pings
-	}()
-	for l.gateway.AgentSockets() == 2 {
-		if t.Context().Err() != nil {
-			t.Fatal("still connected")
+	const often = 10 * time.Millisecond
+	endOf(t, startLive(t, func(o *gateway.Options) { o.Agents.PingEvery, o.Agents.PongTimeout = often, often }), fmt.Appendf(nil, upgradeHead, "/agents/c/x"))
+
+	patient := startLive(t, func(o *gateway.Options) { o.Agents.PingEvery, o.Agents.PongTimeout = often, agentDeadline })
+	pings := make(chan struct{}, 3)
+	s := patient.dial(t, "/agents/c/x", func(o *websocket.DialOptions) {
+		o.OnPingReceived = func(context.Context, []byte) bool {
+			select {
+			case pings <- struct{}{}:
+			default:
+			}
+			return true
 		}
-		time.Sleep(5 * time.Millisecond)
+	})
+	ended := make(chan websocket.CloseError, 1)
+	go func() { ended <- s.closed(t) }() // a client that reads answers pings
+	for n := range 3 {
+		select {
+		case <-pings:
+		case e := <-ended:
+			t.Fatalf("the client that answers was closed after %d pings: %d %s", n, e.Code, e.Reason)
+		}
 	}
-	select {
-	case <-gone:
-		t.Error("the client that answers was closed")
-	default:
-	}
-	deaf.CloseNow()
-	l.gateway.Drain()
-	<-gone
+	s.CloseNow()
+	<-ended
 }
 
 // TestTwoGateways: clients of two processes over one database see each other's states.

@@ -180,7 +180,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.host = host
-	g.hub = &agentHub{g: g, sessions: map[string]*agentSession{}}
+	g.hub = newAgentHub(g)
 	g.drain = sync.OnceFunc(func() {
 		close(g.draining)
 		g.hub.close(drainAgents)

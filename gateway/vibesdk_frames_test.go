@@ -164,7 +164,7 @@ func TestVibeSDKSessionsThatCannotBeJoined(t *testing.T) {
 		t.Errorf("one too many: closed %d %s", e.Code, e.Reason)
 	}
 	v.gateway.Drain()
-	if e := v.page(t, "u1", "mine", "").closed(t); e.Code != websocket.StatusTryAgainLater {
+	if e := v.page(t, "u1", "mine", "").closed(t); e.Code != websocket.StatusServiceRestart {
 		t.Errorf("a server that stops: closed %d %s", e.Code, e.Reason)
 	}
 }
