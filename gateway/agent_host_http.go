@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/textproto"
@@ -65,6 +66,9 @@ func (h *agentHost) serve(g *Gateway, w http.ResponseWriter, r *http.Request, at
 				resp.Header.Del("Set-Cookie") // a cookie of the host's would be one of the platform's
 			}
 			resp.Header.Del("Strict-Transport-Security")
+			if w.Header().Get("Access-Control-Allow-Origin") != "" { // who may read is said once, or browsers take it for no
+				maps.DeleteFunc(resp.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Access-Control-") })
+			}
 			return nil
 		},
 		Transport: h.Transport(), FlushInterval: -1, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),

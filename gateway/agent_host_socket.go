@@ -24,7 +24,7 @@ var hopHeaders = []string{
 // proxySocket connects a client with the host, which is asked first: what it answers instead of an upgrade is the client's answer.
 // Messages and close codes pass as they are; pings, limits and what ends slow readers are each side's own.
 func (h *agentHost) proxySocket(g *Gateway, w http.ResponseWriter, r *http.Request, at agentAddress) {
-	if r.Header.Get("Sec-WebSocket-Version") != "13" || r.Header.Get("Sec-WebSocket-Key") == "" {
+	if r.Header.Get("Sec-WebSocket-Version") != "13" || r.Header.Get("Sec-WebSocket-Key") == "" || r.Header.Get("Origin") != "" && !g.ownOrigin(r) {
 		_, _ = g.accept(w, r) // it says what is wrong
 		return
 	}

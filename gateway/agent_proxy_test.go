@@ -124,6 +124,9 @@ func TestProxiedSockets(t *testing.T) {
 	if got := l.call(t, "GET", "/agents/proxied/x", "", with(append(upgrade, "12")...)); got.StatusCode != http.StatusBadRequest {
 		t.Errorf("an upgrade of another version: %d", got.StatusCode)
 	}
+	if got := l.call(t, "GET", "/agents/proxied/x", "", with(append(upgrade, "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==", "Origin", "https://evil.test")...)); got.StatusCode != http.StatusForbidden {
+		t.Errorf("an upgrade of another page: %d", got.StatusCode)
+	}
 	// Other agents are served here, and strangers nowhere.
 	l.dial(t, "/agents/other/x?token=secret-key").want(t, identity("other", "x", false))
 	if e := l.dial(t, "/agents/proxied/x?token=wrong").closed(t); e.Code != websocket.StatusPolicyViolation {
@@ -167,11 +170,11 @@ func TestProxiedSocketsAreCounted(t *testing.T) {
 	for l.gateway.AgentSockets() > 0 {
 		time.Sleep(time.Millisecond)
 	}
+	l.dial(t, "/agents/proxied/x?token=secret-key")
+	close((<-conns).over)
 }
 
 // drain reads to the end: who reads answers pings and closes.
-	l.dial(t, "/agents/proxied/x?token=secret-key")
-	close((<-conns).over)
 func drain(t *testing.T, s socket) {
 	for {
 		if _, _, err := s.Read(t.Context()); err != nil {

@@ -21,7 +21,8 @@ type AgentOptions struct {
 	Classes []string
 	// Main is the agent whose sessions are called by the name alone. Sessions of the others are called agent/name.
 	Main string
-	// Origins are hosts, or patterns of hosts, whose pages may connect besides our own.
+	// Origins are hosts, or patterns of hosts, whose pages may connect and call agents besides our own. A pattern of all hosts needs
+	// Callers, and no VibeSDK, whose clients sign in with cookies.
 	Origins []string
 	// MaxSockets is how many connections this process holds at most, and MaxSessionSockets one session here. Default to 20,000 and 1,000.
 	MaxSockets, MaxSessionSockets int
@@ -44,8 +45,8 @@ func (o AgentOptions) withDefaults() AgentOptions {
 	setDefault(&o.QueueBytes, 32<<20)
 	setDefault(&o.QueueFrames, 1024)
 	setDefault(&o.PingEvery, 30*time.Second)
-	setDefault(&o.MessageTimeout, time.Minute)
 	setDefault(&o.PongTimeout, 30*time.Second)
+	setDefault(&o.MessageTimeout, time.Minute)
 	setDefault(&o.MaxMessage, AgentMaxMessage)
 	o.Host = o.Host.withDefaults()
 	return o
@@ -103,6 +104,12 @@ func (g *Gateway) agentOrigin(r *http.Request) bool {
 		ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(u.Host))
 		return ok && err == nil
 	})
+}
+
+// ownOrigin reports whether a page is of this host or of those that may connect, as an upgrade is checked.
+func (g *Gateway) ownOrigin(r *http.Request) bool {
+	u, err := url.Parse(r.Header.Get("Origin"))
+	return err == nil && u.Host != "" && (strings.EqualFold(u.Host, r.Host) || g.agentOrigin(r))
 }
 
 func isUpgrade(r *http.Request) bool {

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"vibesdk-gcp/gateway"
@@ -73,6 +74,10 @@ func TestReactPages(t *testing.T) {
 
 	first.Drain()
 	server.Close()
+	n.do(t, "get", "A", map[string]any{"call": 19})
+	if e, _ := n.until(t, "A", "fetched"); e.Code != http.StatusOK || !strings.Contains(e.Data, `"name":"page"`) {
+		t.Errorf("agentFetch from another origin: %+v", e)
+	}
 	for _, conn := range []string{"A", "B"} {
 		if e, _ := n.until(t, conn, "close"); e.Code != 1012 {
 			t.Errorf("%s is closed with %d %s, want 1012", conn, e.Code, e.Reason)

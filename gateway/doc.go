@@ -49,7 +49,8 @@
 // an ID token of Google, whose caller has the scope of the route; package auth describes them. In both cases a browser page of another
 // origin, a preview of this very gateway included, is refused unless [Options.Origins] has it: previews run code of strangers.
 //
-// No cookie counts for anything, so that no page can make a browser call in its user's name.
+// No cookie counts for anything but at VibeSDK's routes and the console's, which look at the page that calls: no other can make a browser call
+// in its user's name.
 //
 // # Bounds
 //
@@ -94,8 +95,9 @@
 //	cancelSchedule(id) getSchedule(id) getSchedules({id, type, timeRange}) listSchedules(…)
 //	queue(callback, payload, {id, retry}) dequeue(id) dequeueAll() dequeueAllByCallback(callback) getQueues(key, value)
 //
-// Others do not exist. Other messages, and requests that are no upgrade, have nobody who would take them: the first are dropped, the
-// second are 404. Sub-agents and the capnweb transport are refused.
+// deployToSandbox() runs the files of the state and answers a preview. Other methods, other messages and requests that are no upgrade are
+// the agent host's, see docs/agent-host.md. Without one they do not exist, are dropped, and are 404. Sub-agents and the capnweb transport
+// are refused. Pages connect, and call by agentFetch, when they are of this origin or of [AgentOptions.Origins].
 //
 // States that were applied in one commit show one by one when they came through this gateway, and otherwise as the last of them. A
 // client that wrote while another's state was on its way to it is shown its own again, so that all end with the same.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -170,6 +171,10 @@ func New(o Options) (*Gateway, error) {
 		if !checkOrigin(origin) || origin == anyOrigin && o.Callers == nil {
 			return nil, fmt.Errorf("gateway: Origins: %q is not an origin that may call", origin)
 		}
+	}
+	// Every page of the web could use this machine's server, or a visitor's cookies.
+	if slices.ContainsFunc(o.Agents.Origins, AnyHost) && (o.Callers == nil || o.VibeSDK.JWTSecret != "") {
+		return nil, errors.New("gateway: Agents.Origins: a pattern of all hosts needs Callers, and no VibeSDK.JWTSecret")
 	}
 	g := &Gateway{
 		Options: o, log: o.Logger, protection: http.NewCrossOriginProtection(),

@@ -19,9 +19,11 @@ const (
 )
 
 // crossOrigin tells a browser whether a page may call and read, and reports whether that was all that was asked. Credentials are
-// never allowed: callers send a key, which no page can make a browser send for it.
+// never allowed: callers send a key, which no page can make a browser send for it. Pages of [AgentOptions.Origins] may call agents, whose
+// hosts may ask for headers of their own.
 func (g *Gateway) crossOrigin(w http.ResponseWriter, r *http.Request) (done bool) {
-	if len(g.Origins) == 0 {
+	agents := isAgentCall(r) && len(g.Agents.Origins) > 0
+	if len(g.Origins) == 0 && !agents {
 		return false
 	}
 	h := w.Header()
@@ -30,7 +32,7 @@ func (g *Gateway) crossOrigin(w http.ResponseWriter, r *http.Request) (done bool
 		h.Add("Vary", "Origin") // also of answers to others, which caches would give to this page
 	}
 	origin := r.Header.Get("Origin")
-	if origin == "" || !g.listed(origin) {
+	if origin == "" || !g.listed(origin) && !(agents && g.agentOrigin(r)) {
 		return false
 	}
 	if all {
@@ -41,9 +43,13 @@ func (g *Gateway) crossOrigin(w http.ResponseWriter, r *http.Request) (done bool
 		h.Set("Access-Control-Expose-Headers", corsExposed)
 		return false
 	}
+	allowed := corsHeaders
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" && isAgentCall(r) {
+		allowed = asked
+	}
 	h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
 	h.Set("Access-Control-Allow-Methods", corsMethods)
-	h.Set("Access-Control-Allow-Headers", corsHeaders)
+	h.Set("Access-Control-Allow-Headers", allowed)
 	h.Set("Access-Control-Max-Age", corsMaxAge)
 	w.WriteHeader(http.StatusNoContent)
 	return true
@@ -72,3 +78,6 @@ func checkOrigin(origin string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.Scheme+"://"+u.Host == origin
 }
+
+// AnyHost reports whether a pattern of [AgentOptions.Origins] keeps nobody out.
+func AnyHost(pattern string) bool { return strings.Trim(pattern, "*?:.") == "" }

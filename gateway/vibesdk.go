@@ -129,7 +129,7 @@ func (g *Gateway) issueTicket(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if r.Header.Get("Origin") != "" && !g.vibeSDKOrigin(r) {
+	if g.otherPage(r) {
 		return errOrigin
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTicketBody))

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/coder/websocket"
@@ -79,8 +78,17 @@ func (g *Gateway) vibeSDKOrigin(r *http.Request) bool {
 		scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		return strings.EqualFold(scheme, "Bearer")
 	}
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && (strings.EqualFold(u.Host, r.Host) || g.agentOrigin(r))
+	return g.ownOrigin(r)
+}
+
+// otherPage reports whether a page that may not connect makes its visitor's browser call, with his cookies. Browsers name no origin for
+// an image or a link.
+func (g *Gateway) otherPage(r *http.Request) bool {
+	if r.Header.Get("Origin") != "" {
+		return !g.vibeSDKOrigin(r)
+	}
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site == "cross-site" || site == "same-site"
 }
 
 // introduceVibeSDK queues what a client of VibeSDK is told first. Only these frames are typed: see [broadcastFrame].

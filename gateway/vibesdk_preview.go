@@ -18,8 +18,11 @@ var errNoPreview = &vibeSDKError{status: http.StatusInternalServerError, text: "
 // deployVibeSDK runs the files of an agent in a sandbox for its owner, and answers the preview.
 func (g *Gateway) deployVibeSDK(w http.ResponseWriter, r *http.Request) error {
 	user, err := g.tokenUser(w, r, false)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case g.otherPage(r):
+		return errOrigin
 	}
 	ctx, id := r.Context(), r.PathValue("agentId")
 	initialized, err := g.ownVibeSDK(ctx, id, user)

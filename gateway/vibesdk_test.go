@@ -213,6 +213,12 @@ func TestVibeSDKRefusals(t *testing.T) {
 		{"ticket for nobody's agent", "POST", "/api/ws-ticket", `{"resourceType":"agent","resourceId":"absent"}`, user, 403, vibeRefusal("Access denied")},
 		{"ticket for a page of another origin", "POST", "/api/ws-ticket", `{"resourceType":"agent","resourceId":"mine"}`, []string{"Cookie", "accessToken=" + token, "Origin", "https://evil.example.com"}, 403, "Forbidden: Invalid origin"},
 
+		{"ticket for another site", "POST", "/api/ws-ticket", `{"resourceType":"agent","resourceId":"mine"}`, []string{"Cookie", "accessToken=" + token, "Sec-Fetch-Site", "cross-site"}, 403, "Forbidden: Invalid origin"},
+		{"the preview for a page of another origin", "GET", "/api/agent/mine/preview", "", []string{"Cookie", "accessToken=" + token, "Origin", "https://evil.example.com"}, 403, "Forbidden: Invalid origin"},
+		{"the preview as an image of another site", "GET", "/api/agent/mine/preview", "", []string{"Cookie", "accessToken=" + token, "Sec-Fetch-Site", "cross-site"}, 403, "Forbidden: Invalid origin"},
+		{"the preview as an image of a preview", "GET", "/api/agent/mine/preview", "", []string{"Cookie", "accessToken=" + token, "Sec-Fetch-Site", "same-site"}, 403, "Forbidden: Invalid origin"},
+		{"the preview by its address", "GET", "/api/agent/mine/preview", "", []string{"Cookie", "accessToken=" + token, "Sec-Fetch-Site", "none"}, 500, vibeRefusal("Failed to deploy preview")},
+
 		{"where is another's agent", "GET", "/api/agent/theirs/connect", "", user, 403, vibeForbidden},
 		{"the preview of another's agent", "GET", "/api/agent/theirs/preview", "", user, 403, vibeForbidden},
 		{"the preview of an agent that has not begun", "GET", "/api/agent/raw/preview", "", user, 404, vibeRefusal("Agent instance not found or not initialized")},

@@ -3,8 +3,11 @@ package app
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+
+	"vibesdk-gcp/gateway"
 )
 
 // AgentConfig is about the clients of agents, who connect to /agents/{agent}/{name}.
@@ -14,7 +17,8 @@ type AgentConfig struct {
 	// Main is the agent whose sessions are called by the name alone; those of others are called agent/name. AGENT_MAIN. Defaults to
 	// none, and with JWT_SECRET_FILE to code-generator-agent, what VibeSDK calls its own.
 	Main string
-	// Origins are hosts, or patterns like *.example.com, whose pages may connect. AGENT_ORIGINS. Defaults to our own alone.
+	// Origins are hosts, or patterns like *.example.com, whose pages may connect and call agents. AGENT_ORIGINS. Defaults to our own
+	// alone. All hosts, *, needs keys, and does not go with JWT_SECRET_FILE, whose clients sign in with cookies.
 	Origins []string
 	// MaxSockets is how many connections one process holds. AGENT_MAX_SOCKETS. Defaults to 20000.
 	MaxSockets int
@@ -82,6 +86,14 @@ func (r *reader) agent() AgentConfig {
 
 // checkAgent holds the rules between the fields of agents and of their host.
 func (r *reader) checkAgent(c Config) {
+	if slices.ContainsFunc(c.Agent.Origins, gateway.AnyHost) {
+		switch {
+		case !c.Auth.Enabled():
+			r.fault("AGENT_ORIGINS", "* needs API_KEY_FILE or API_KEYS_FILE: any web page could use this server otherwise")
+		case c.VibeSDK.JWTSecret != "":
+			r.fault("AGENT_ORIGINS", "* does not go with JWT_SECRET_FILE: any web page could use its visitor's cookies")
+		}
+	}
 	if c.Session.AgentHostURL != "" {
 		return
 	}

@@ -110,6 +110,7 @@ func TestSessionBackendsNeedTheirSettings(t *testing.T) {
 		"agent in capitals": {map[string]string{"AGENT_CLASSES": "good-agent, CounterAgent"}, []string{"AGENT_CLASSES"}},
 		"main agent":        {map[string]string{"AGENT_MAIN": "a_b"}, []string{"AGENT_MAIN"}},
 		"origin":            {map[string]string{"AGENT_ORIGINS": "https://x.test"}, []string{"AGENT_ORIGINS"}},
+		"all origins":       {map[string]string{"AGENT_ORIGINS": "app.test, *:*"}, []string{"AGENT_ORIGINS"}},
 		"agents":            {map[string]string{"AGENT_CLASSES": "a,b-c", "AGENT_MAIN": "a", "AGENT_ORIGINS": "*.x.test y.test", "AGENT_MAX_SOCKETS": "5"}, nil},
 		"what needs a host": {map[string]string{"AGENT_HOST_CONNECT": "true", "AGENT_PROXY": "a", "AGENT_HOST_METHODS": "initialize"}, []string{"AGENT_HOST_CONNECT", "AGENT_PROXY", "AGENT_HOST_METHODS"}},
 		"settings of hosts": {map[string]string{"AGENT_PROXY": "A", "AGENT_HOST_CONNECT": "yes", "AGENT_HOST_TIMEOUT": "1", "AGENT_HOST_CALLS": "0"}, []string{"AGENT_PROXY", "AGENT_HOST_CONNECT", "AGENT_HOST_TIMEOUT", "AGENT_HOST_CALLS"}},

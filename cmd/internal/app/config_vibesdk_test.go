@@ -26,6 +26,18 @@ func TestVibeSDKConfig(t *testing.T) {
 			t.Errorf("%d characters: %v", len(secret), err)
 		}
 	}
+	secret := "0123456789abcdef0123456789abcdef"
+	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	vars := map[string]string{"AGENT_ORIGINS": "*", "API_KEY_FILE": file}
+	if _, err := app.ReadConfig(environment(vars)); err != nil {
+		t.Errorf("all pages with a key: %v", err)
+	}
+	vars["JWT_SECRET_FILE"] = file
+	if _, err := app.ReadConfig(environment(vars)); err == nil || !strings.Contains(err.Error(), "\n  AGENT_ORIGINS: ") {
+		t.Errorf("all pages with cookies: %v", err)
+	}
 	if c, err := app.ReadConfig(environment(nil)); err != nil || c.VibeSDK.JWTSecret != "" {
 		t.Errorf("default %+v, %v", c.VibeSDK, err)
 	}

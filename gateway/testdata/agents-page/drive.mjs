@@ -38,6 +38,7 @@ const commands = {
 	connect,
 	call: ({ conn, call, method, args }) => pages.get(conn).evaluate((a) => window.run(...a), [call, method, args, false]),
 	stream: ({ conn, call, method, args }) => pages.get(conn).evaluate((a) => window.run(...a), [call, method, args, true]),
+	get: ({ conn, call }) => pages.get(conn).evaluate((call) => window.get(call), call),
 	setState: ({ conn, state }) => pages.get(conn).evaluate((state) => window.agent.setState(state), state),
 	show: async ({ conn, call }) => tell({ conn, event: "shown", call, data: await pages.get(conn).textContent("#state") }),
 };

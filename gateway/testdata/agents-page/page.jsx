@@ -1,6 +1,7 @@
 // A page with one agent. What it is to do comes from outside, and what happens is told to window.tell.
 import { useState } from "react";
 import { createRoot } from "react-dom/client";
+import { agentFetch } from "agents/client";
 import { useAgent } from "agents/react";
 
 const given = JSON.parse(decodeURIComponent(location.hash.slice(1)));
@@ -32,6 +33,17 @@ window.run = async (call, method, args, streaming) => {
 		window.tell("result", { call, result: result === undefined ? "<undefined>" : result, chunks });
 	} catch (error) {
 		window.tell("failure", { call, error: error.message, chunks });
+	}
+};
+
+// The header is one that a page of another origin must ask for first.
+window.get = async (call) => {
+	try {
+		const { host, agent, name } = given;
+		const response = await agentFetch({ host, agent, name }, { headers: { "X-Own": "page" } });
+		window.tell("fetched", { call, code: response.status, data: await response.text() });
+	} catch (error) {
+		window.tell("failure", { call, error: error.message });
 	}
 };
 
