@@ -14,7 +14,10 @@ import (
 // open opens a page whose agent is connected and identified.
 func (n *nodeClients) open(t *testing.T, conn, host, agent, name string) {
 	t.Helper()
-	n.do(t, "connect", conn, map[string]any{"host": host, "agent": agent, "name": name, "minReconnectionDelay": 50, "maxReconnectionDelay": 200})
+	n.do(t, "connect", conn, map[string]any{
+		"host": host, "agent": agent, "name": name, "minReconnectionDelay": 50, "maxReconnectionDelay": 200,
+		"connectionTimeout": agentDeadline.Milliseconds(), // a busy machine is none of the page's business
+	})
 	if e, _ := n.until(t, conn, "identity"); e.Name != name {
 		t.Errorf("identity %+v", e)
 	}
@@ -33,7 +36,7 @@ func TestReactPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := serveAt(t, "127.0.0.1:0", first)
+	server := serveAt(t, testenv.Address(t), first)
 	host := hostOf(server.URL)
 
 	n.open(t, "A", host, "counter-agent", "page")
@@ -71,13 +74,13 @@ func TestReactPages(t *testing.T) {
 		}
 	}
 	n.wantState(t, "B", "server", `{"counter":51}`)
-
-	first.Drain()
-	server.Close()
 	n.do(t, "get", "A", map[string]any{"call": 19})
 	if e, _ := n.until(t, "A", "fetched"); e.Code != http.StatusOK || !strings.Contains(e.Data, `"name":"page"`) {
 		t.Errorf("agentFetch from another origin: %+v", e)
 	}
+
+	first.Drain()
+	server.Close()
 	for _, conn := range []string{"A", "B"} {
 		if e, _ := n.until(t, conn, "close"); e.Code != 1012 {
 			t.Errorf("%s is closed with %d %s, want 1012", conn, e.Code, e.Reason)

@@ -253,7 +253,7 @@ func TestUnmodifiedClientsReconnect(t *testing.T) {
 	t.Parallel()
 	n := startNode(t)
 	l := startLive(t)
-	first := serveAt(t, "127.0.0.1:0", l.gateway)
+	first := serveAt(t, testenv.Address(t), l.gateway)
 	host := hostOf(first.URL)
 	n.connect(t, "A", host, "plain-agent", "x")
 	n.do(t, "setState", "A", map[string]any{"state": "before"})

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 	"vibesdk-gcp/gateway/client"
 	"vibesdk-gcp/internal/crashpoint"
 	"vibesdk-gcp/internal/sqldb"
+	"vibesdk-gcp/internal/testenv"
 )
 
 // visits is how often a whole life passes a crash point that it passes more than once: each time is a place of its own
@@ -138,14 +138,7 @@ type platform struct {
 
 func newPlatform(t *testing.T, vibed, point string) *platform {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	listen := testenv.Address(t)
 	api, err := client.New("http://"+listen, client.Options{RetryFor: -1})
 	if err != nil {
 		t.Fatal(err)

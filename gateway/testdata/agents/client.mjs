@@ -11,6 +11,7 @@ function connect({ conn, host, agent, name, query, id }) {
 	const told = (event, more) => tell({ conn, event, ...more });
 	const client = new AgentClient({
 		host, agent, name, query, id, WebSocket, minReconnectionDelay: 50, maxReconnectionDelay: 200,
+		connectionTimeout: 30_000, // a busy machine is none of the client's business
 		onStateUpdate: (state, source) => told("state", { state, source }),
 		onStateUpdateError: (error) => told("stateError", { error }),
 		onIdentity: (name, agent) => told("identity", { name, agent }),
