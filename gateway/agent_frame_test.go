@@ -55,3 +55,47 @@ func FuzzAgentFrame(f *testing.F) {
 		}
 	})
 }
+
+// FuzzAgentArguments: whatever a call has for arguments, what is taken of them can be published, and an error says which method's.
+func FuzzAgentArguments(f *testing.F) {
+	for _, args := range []string{
+		`[60,"cb",{"a":1},{"retry":{"maxAttempts":3},"idempotent":true}]`, `["2026-01-31T12:00:00.000Z","cb"]`, `["* * * * *","cb"]`, `[null]`, `[1e400]`,
+		`[{"id":"x","type":"cron","timeRange":{"start":"2026-01-31T12:00:00Z","end":"2027-01-31T12:00:00Z"}}]`, `[{"timeRange":[]},{},{},{"id":5}]`,
+		`[0,1,2,{"retry":{"maxAttempts":0}}]`, `["\ud800"]`, `[]`,
+	} {
+		f.Add([]byte(args))
+	}
+	f.Fuzz(func(t *testing.T, args []byte) {
+		call, ok := readAgentFrame(wrap(`{"type":"rpc","id":"1","method":"schedule","args":`, args, `}`))
+		if !ok {
+			return
+		}
+		for i := range 4 {
+			o, err := call.options(i)
+			if _, ours := err.(*agentError); err != nil && !ours { //nolint:errorlint // what the client is told
+				t.Errorf("%q: %v", args, err)
+			}
+			if err == nil && o.Retry.MaxAttempts < 0 {
+				t.Errorf("%q: %d attempts", args, o.Retry.MaxAttempts)
+			}
+		}
+		_, criteriaErr := call.criteria()
+		_, textErr := call.text(0, "id")
+		when, whenErr := call.when()
+		for _, err := range []error{criteriaErr, textErr, whenErr} {
+			if err != nil && agentErrorText(err) == "" {
+				t.Errorf("%q: an error without a text", args)
+			}
+		}
+		if whenErr != nil {
+			return
+		}
+		if when.DelaySeconds == nil && when.At.IsZero() && when.Cron == "" && string(call.arg(0)) != `""` {
+			t.Errorf("%q is taken for no time", args)
+		}
+		when.Payload = call.arg(2)
+		if _, err := json.Marshal(when); err != nil {
+			t.Errorf("%q cannot be published: %v", args, err)
+		}
+	})
+}

@@ -78,7 +78,14 @@ func (f agentRequest) options(i int) (o jobOptions, err error) {
 
 // callSchedule is schedule(when, callback, payload, options): when is a delay in seconds, a date or a cron expression.
 func (c *agentConn) callSchedule(ctx context.Context, f agentRequest) error {
-	var r session.ScheduleRequest
+	r, err := f.when()
+	if err != nil {
+		return err
+	}
+	return c.addSchedule(ctx, f, r)
+}
+
+func (f agentRequest) when() (r session.ScheduleRequest, err error) {
 	if text, ok := textOf(f.arg(0)); ok {
 		if at, err := time.Parse(time.RFC3339, text); err == nil {
 			r.At = at // how a Date travels
@@ -86,9 +93,9 @@ func (c *agentConn) callSchedule(ctx context.Context, f agentRequest) error {
 			r.Cron = text
 		}
 	} else if json.Unmarshal(f.arg(0), &r.DelaySeconds) != nil || r.DelaySeconds == nil {
-		return agentErrorf("schedule: when must be a delay in seconds, a date or a cron expression")
+		return r, agentErrorf("schedule: when must be a delay in seconds, a date or a cron expression")
 	}
-	return c.addSchedule(ctx, f, r)
+	return r, nil
 }
 
 func (c *agentConn) callScheduleEvery(ctx context.Context, f agentRequest) error {
@@ -203,6 +210,21 @@ func (c *agentConn) callGetSchedule(ctx context.Context, f agentRequest) error {
 
 // callGetSchedules is getSchedules({id, type, timeRange: {start, end}}), both ends of the time included.
 func (c *agentConn) callGetSchedules(ctx context.Context, f agentRequest) error {
+	filter, err := f.criteria()
+	if err != nil {
+		return err
+	}
+	return c.view(ctx, f, func(r *session.Record) (any, error) {
+		jobs, err := jobsOf(r, filter, isScheduled)
+		list := make([]agentSchedule, len(jobs))
+		for i, j := range jobs {
+			list[i] = viewAgentSchedule(j)
+		}
+		return list, err
+	})
+}
+
+func (f agentRequest) criteria() (session.Filter, error) {
 	var criteria struct {
 		ID        string          `json:"id"`
 		Type      session.JobType `json:"type"`
@@ -212,17 +234,9 @@ func (c *agentConn) callGetSchedules(ctx context.Context, f agentRequest) error 
 		} `json:"timeRange"`
 	}
 	if text := f.arg(0); text != nil && json.Unmarshal(text, &criteria) != nil {
-		return agentErrorf("%s: the criteria must be like {\"type\":\"cron\",\"timeRange\":{\"start\":…,\"end\":…}}", f.Method)
+		return session.Filter{}, agentErrorf("%s: the criteria must be like {\"type\":\"cron\",\"timeRange\":{\"start\":…,\"end\":…}}", f.Method)
 	}
-	filter := session.Filter{ID: criteria.ID, Type: criteria.Type, From: criteria.TimeRange.Start, To: criteria.TimeRange.End}
-	return c.view(ctx, f, func(r *session.Record) (any, error) {
-		jobs, err := jobsOf(r, filter, isScheduled)
-		list := make([]agentSchedule, len(jobs))
-		for i, j := range jobs {
-			list[i] = viewAgentSchedule(j)
-		}
-		return list, err
-	})
+	return session.Filter{ID: criteria.ID, Type: criteria.Type, From: criteria.TimeRange.Start, To: criteria.TimeRange.End}, nil
 }
 
 // callGetQueue answers undefined when there is no item with this id.
