@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"time"
 
 	"vibesdk-gcp/gateway"
 	"vibesdk-gcp/router"
@@ -38,7 +39,7 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Letters: p.letters,
 			Limits:  p.limits, LimitCalls: c.Limit.API,
 			Sources: p.sources, SourcesURL: p.sourcesURL,
-			PreviewURL: previewURL(c.PreviewDomain, addr),
+			PreviewURL: previewURL(c.PreviewDomain, addr), PollEvery: c.pollEvery(),
 			Runner: gateway.RunnerOptions{
 				TemplatesURL: c.Runner.TemplatesURL, Wait: c.Runner.Wait, Apps: p.routes, AppURL: appURL(c.AppDomain, addr),
 			},
@@ -62,6 +63,15 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 		}
 	}
 	return d, nil
+}
+
+// pollEvery is how often a sandbox that is followed is looked at. On this machine that is a stat; on Cloud Run each look is several calls,
+// which are counted and paid, and a build's log is there every second or so.
+func (c Config) pollEvery() time.Duration {
+	if c.SandboxBackend == "cloudrun" && !c.CloudRun.Fake {
+		return time.Second
+	}
+	return 50 * time.Millisecond
 }
 
 // agentHost is what the gateway leaves to the agent host.
