@@ -45,7 +45,10 @@ func TestUnmodifiedClientsOutliveVibed(t *testing.T) {
 	} {
 		end()
 		for _, conn := range []string{"A", "B"} {
-			n.until(ctx, conn, func(e clientEvent) bool { return e.Event == "close" })
+			// Who is told to stop says so.
+			if e := n.until(ctx, conn, func(e clientEvent) bool { return e.Event == "close" }); call == 1 && e.Code != 1012 {
+				t.Errorf("%s is closed with %d, want 1012", conn, e.Code)
+			}
 		}
 		state := []string{`"while it was dead"`, `"while it was stopped"`}[call]
 		n.do(map[string]any{"op": "setState", "conn": "A", "state": json.RawMessage(state)})
@@ -73,7 +76,7 @@ type clients struct {
 // clientEvent is what gateway/testdata/agents/client.mjs tells.
 type clientEvent struct {
 	Conn, Event, Source, Error string
-	Call                       int
+	Call, Code                 int
 	State, Result              json.RawMessage
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -64,6 +65,7 @@ type Server struct {
 	ln     net.Listener
 	cancel context.CancelFunc
 	closed atomic.Bool
+	ending sync.WaitGroup // one for each function of OnStop
 }
 
 // New returns a server that answers on ln with h once [Server.Serve] is called. Errors of connections go to log.
@@ -94,8 +96,15 @@ func afresh(h http.Handler) http.Handler {
 // Addr is the address that the server listens on, host:port.
 func (s *Server) Addr() string { return s.ln.Addr().String() }
 
-// OnStop registers f to be called when [Server.Stop] begins, so that endless answers can end themselves.
-func (s *Server) OnStop(f func()) { s.http.RegisterOnShutdown(f) }
+// OnStop registers f to be called when [Server.Stop] begins, so that endless answers, and connections that were taken over, can end
+// themselves. Stop waits for it, and until then no context of a request is cancelled. It must be called before Stop.
+func (s *Server) OnStop(f func()) {
+	s.ending.Add(1)
+	s.http.RegisterOnShutdown(func() {
+		defer s.ending.Done()
+		f()
+	})
+}
 
 // Serve answers until Stop is called, and then returns nil.
 func (s *Server) Serve() error {
@@ -110,8 +119,9 @@ type answerer interface {
 	Shutdown(ctx context.Context) error
 }
 
-// Stop takes no more connections and waits until all requests are answered or ctx ends; then it cancels the
-// requests' contexts and cuts their connections. It returns the error of ctx when it had to cut. Stop again is nil.
+// Stop takes no more connections and waits until all requests are answered and all functions of [Server.OnStop] have returned, or ctx
+// ends; then it cancels the requests' contexts and cuts their connections. It returns the error of ctx when it had to cut. Stop again is
+// nil.
 func (s *Server) Stop(ctx context.Context) error {
 	if s.closed.Swap(true) {
 		return nil
@@ -120,6 +130,13 @@ func (s *Server) Stop(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if own, ok := s.ln.(answerer); ok {
 		err = errors.Join(err, own.Shutdown(ctx))
+	}
+	ended := make(chan struct{})
+	go func() { s.ending.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err = errors.Join(err, ctx.Err())
 	}
 	if err != nil {
 		s.cancel()

@@ -65,6 +65,58 @@ func TestStopLetsARunningAnswerFinish(t *testing.T) {
 	}
 }
 
+// TestStopWaitsForWhatSaysGoodbye: a connection that was taken over is no request any more, and who ends it must have the time for it.
+func TestStopWaitsForWhatSaysGoodbye(t *testing.T) {
+	t.Parallel()
+	taken := make(chan context.Context, 1)
+	s, url, _ := start(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		taken <- r.Context()
+		<-r.Context().Done()
+	})
+	go http.Get(url) //nolint:bodyclose // there is no answer
+	request := <-taken
+	said := false
+	s.OnStop(func() {
+		select {
+		case <-request.Done():
+			t.Error("the context of the request ended before the goodbye")
+		case <-time.After(100 * time.Millisecond):
+		}
+		said = true
+	})
+	if err := s.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !said {
+		t.Error("Stop did not wait")
+	}
+	<-request.Done()
+}
+
+// TestStopWaitsNoLongerThanItMay: for a goodbye without an end as well.
+func TestStopWaitsNoLongerThanItMay(t *testing.T) {
+	t.Parallel()
+	s, _, done := start(t, func(http.ResponseWriter, *http.Request) {})
+	block := make(chan struct{})
+	defer close(block)
+	begun := make(chan struct{})
+	s.OnStop(func() { close(begun); <-block })
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-begun; cancel() }()
+	if err := s.Stop(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Stop: %v, want the end of its context", err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Serve returned %v", err)
+	}
+}
+
 func TestStopCutsWhatOutlivesTheDeadline(t *testing.T) {
 	t.Parallel()
 	entered, cancelled := make(chan struct{}), make(chan struct{})
