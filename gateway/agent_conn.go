@@ -227,7 +227,7 @@ func (c *agentConn) finish() {
 // end cuts the connection. The reader and all calls end with it.
 func (c *agentConn) end() {
 	c.drop()
-	_ = c.ws.CloseNow() // it is over in any case
+	_, _ = c.wire.Close(), c.ws.CloseNow() // the library waits for a goodbye that has begun, and so is not asked first
 	c.cancel()
 }
 

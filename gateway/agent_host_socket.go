@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -44,12 +46,16 @@ func (h *agentHost) proxySocket(g *Gateway, w http.ResponseWriter, r *http.Reque
 		return
 	}
 	defer up.CloseNow() //nolint:errcheck // over, however it ended
-	down, err := g.accept(w, r)
+	var below net.Conn
+	down, err := g.accept(&takenOver{w, func(conn net.Conn, both *bufio.ReadWriter) (net.Conn, *bufio.ReadWriter) {
+		below = conn
+		return conn, both
+	}}, r)
 	if err != nil {
 		return // it has its answer
 	}
 	defer down.CloseNow() //nolint:errcheck // as above
-	p := &socketPair{g: g, client: down, host: up, cancel: cancel}
+	p := &socketPair{g: g, client: down, host: up, below: below, cancel: cancel}
 	p.run(ctx)
 }
 
@@ -97,12 +103,14 @@ func (h *agentHost) dial(ctx context.Context, g *Gateway, r *http.Request, sessi
 type socketPair struct {
 	g            *Gateway
 	client, host *websocket.Conn
-	cancel       context.CancelFunc
+	// below is the client's connection. The library would wait for a goodbye that has begun before it closes it.
+	below  net.Conn
+	cancel context.CancelFunc
 }
 
 func (p *socketPair) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() {
-		_, _ = p.client.CloseNow(), p.host.CloseNow() // over
+		_, _, _ = p.below.Close(), p.client.CloseNow(), p.host.CloseNow() // over
 	})
 	defer stop()
 	var both sync.WaitGroup

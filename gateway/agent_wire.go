@@ -45,20 +45,23 @@ var errWireOver = errors.New("the connection is being closed")
 
 // upgradeWire is upgrade for a connection whose messages are written by [agentWire.try] and [agentWire.send].
 func (g *Gateway) upgradeWire(w http.ResponseWriter, r *http.Request, o *websocket.AcceptOptions) (*websocket.Conn, *agentWire, error) {
-	taken := &takenOver{ResponseWriter: w}
-	ws, err := g.upgrade(taken, r, o)
+	var wire *agentWire
+	ws, err := g.upgrade(&takenOver{w, func(conn net.Conn, both *bufio.ReadWriter) (net.Conn, *bufio.ReadWriter) {
+		wire = newWire(conn)
+		return wire, bufio.NewReadWriter(both.Reader, bufio.NewWriterSize(wire, controlBuffer))
+	}}, r, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	taken.wire.packs = w.Header().Get("Sec-WebSocket-Extensions") != ""
-	return ws, taken.wire, nil
+	wire.packs = w.Header().Get("Sec-WebSocket-Extensions") != ""
+	return ws, wire, nil
 }
 
-// takenOver is an answer whose connection is wrapped when it is taken over.
+// takenOver is an answer whose connection is passed through a function when it is taken over.
 type takenOver struct {
 	http.ResponseWriter
 
-	wire *agentWire
+	through func(net.Conn, *bufio.ReadWriter) (net.Conn, *bufio.ReadWriter)
 }
 
 // Unwrap gives http.ResponseController what is below.
@@ -70,8 +73,8 @@ func (t *takenOver) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	t.wire = newWire(conn)
-	return t.wire, bufio.NewReadWriter(both.Reader, bufio.NewWriterSize(t.wire, controlBuffer)), nil
+	conn, both = t.through(conn, both)
+	return conn, both, nil
 }
 
 func newWire(conn net.Conn) *agentWire {

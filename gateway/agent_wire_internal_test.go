@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"bufio"
 	"bytes"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -214,4 +216,45 @@ func TestSendEndsInTime(t *testing.T) {
 			t.Errorf("after %s: %v", time.Since(start), err)
 		}
 	})
+}
+
+// TestTheEndWaitsForNoGoodbye: a client that does not answer one holds nobody up.
+func TestTheEndWaitsForNoGoodbye(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		go io.Copy(io.Discard, client)
+		r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+		for name, value := range map[string]string{
+			"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+		} {
+			r.Header.Set(name, value)
+		}
+		ws, wire, err := new(Gateway).upgradeWire(&pipeAnswer{httptest.NewRecorder(), server}, r, &websocket.AcceptOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &agentConn{ws: ws, wire: wire, cancel: func() {}}
+		var said sync.WaitGroup
+		said.Go(func() { c.close(websocket.StatusServiceRestart, "the server restarts") })
+		synctest.Wait()
+		start := time.Now()
+		c.end()
+		said.Wait()
+		if took := time.Since(start); took != 0 {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+// pipeAnswer is an answer whose connection is one end of a pipe.
+type pipeAnswer struct {
+	*httptest.ResponseRecorder
+
+	conn net.Conn
+}
+
+// Hijack implements http.Hijacker.
+func (a *pipeAnswer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return a.conn, bufio.NewReadWriter(bufio.NewReader(a.conn), bufio.NewWriter(a.conn)), nil
 }

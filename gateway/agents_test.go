@@ -1,6 +1,8 @@
 package gateway_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -545,6 +547,35 @@ func TestARestartWaitsForNobodyWhoConnects(t *testing.T) {
 		t.Errorf("closed with %d %s, want 1012", e.Code, e.Reason)
 	}
 	<-stopped
+}
+
+// TestARestartIsToldToTheDeaf: to clients that do not answer the goodbye, whoever serves them, and then the server stops.
+func TestARestartIsToldToTheDeaf(t *testing.T) {
+	t.Parallel()
+	l, conns := startProxy(t)
+	var deaf []*bufio.Reader
+	for _, path := range []string{"/agents/c/x", "/agents/proxied/x"} {
+		conn, err := net.Dial("tcp", hostOf(l.URL))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, upgradeHead, path+"?token=secret-key")
+		in := bufio.NewReader(conn)
+		if resp, err := http.ReadResponse(in, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatal(resp, err)
+		}
+		deaf = append(deaf, in)
+	}
+	h := <-conns
+	defer close(h.over)
+	go drain(t, h.socket)
+	l.gateway.Drain()
+	for _, in := range deaf {
+		if told, err := io.ReadAll(in); err != nil || !bytes.Contains(told, []byte("the server restarts")) {
+			t.Errorf("told %q, %v", told, err)
+		}
+	}
 }
 
 // TestWhatWasSentIsPublished: a client is cut, and what it sent before is not lost.
