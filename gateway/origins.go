@@ -32,7 +32,7 @@ func (g *Gateway) crossOrigin(w http.ResponseWriter, r *http.Request) (done bool
 		h.Add("Vary", "Origin") // also of answers to others, which caches would give to this page
 	}
 	origin := r.Header.Get("Origin")
-	if origin == "" || !g.listed(origin) && !(agents && g.agentOrigin(r)) {
+	if may := g.listed(origin) || agents && g.agentOrigin(r); origin == "" || !may {
 		return false
 	}
 	if all {

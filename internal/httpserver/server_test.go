@@ -79,7 +79,7 @@ func TestStopWaitsForWhatSaysGoodbye(t *testing.T) {
 		taken <- r.Context()
 		<-r.Context().Done()
 	})
-	go http.Get(url) //nolint:bodyclose // there is no answer
+	go http.Get(url)
 	request := <-taken
 	said := false
 	s.OnStop(func() {

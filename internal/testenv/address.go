@@ -15,7 +15,8 @@ import (
 func Address(t testing.TB) string {
 	t.Helper()
 	for {
-		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000)))
+		port := 20_000 + rand.IntN(10_000) //nolint:gosec // no secret
+		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		switch {
 		case err == nil:
 			if err := listener.Close(); err != nil {
