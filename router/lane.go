@@ -26,9 +26,11 @@ import (
 //
 // # How it answers
 //
-// A connection belongs to a poller, of which there is one for each processor but one that the program may use: were there one for each, then
-// the scheduler would look for work on behalf of those that wait. The poller reads the request, sends it on, and
-// passes the answer on as it comes, without a goroutine of the connection: as long as nobody has to wait for anything but for bytes on a connection.
+// A connection belongs to a poller. The poller reads the request, sends it on, and passes the answer on as it comes, without a goroutine of the
+// connection: as long as nobody has to wait for anything but for bytes on a connection. There is one for each processor that Go code may run on
+// (runtime.GOMAXPROCS) but one: pollers wait within system calls, and if all of those could be held by one that waits, the scheduler would take
+// them away and look for other work all the time. So a program should set one more than the machine has.
+//
 // Whatever takes longer (a name or a route to look up, a connection to make, a client or an upstream that is slow) or is less usual (chunks,
 // informational answers, events, whatever is wrong) a goroutine goes on with, from where it stands to the end of the request.
 //
