@@ -31,6 +31,7 @@ func (c *laneConn) exchange() verdict {
 		pulse.begin(rt, route.name)
 	}
 	c.enter(phaseWait)
+	asked := time.Now() // the lane's own clock is too coarse to measure an answer
 	for begun, fresh := false, false; ; {
 		up, reused, err := c.lane.pool.get(route.place.key, &c.own, fresh)
 		if err != nil {
@@ -41,7 +42,7 @@ func (c *laneConn) exchange() verdict {
 			pulse.touch()
 		}
 		c.attach(up)
-		x := laneExchange{c: c, rt: rt, route: route, up: up, pulse: pulse, reused: reused}
+		x := laneExchange{c: c, rt: rt, route: route, up: up, pulse: pulse, reused: reused, asked: asked}
 		err = x.run()
 		gone, late := c.detach()
 		if !x.kept {
@@ -80,11 +81,13 @@ type laneExchange struct {
 	up    *upstreamConn
 	pulse *pulse
 
+	asked    time.Time
 	reused   bool // the connection had another request before
 	silent   bool // the upstream said nothing at all
 	begun    bool // the client has a part of the answer
 	reusable bool
 	kept     bool // the connection to the upstream is kept already
+	counted  bool // in the metrics
 }
 
 // errClient is a client that takes no more.
@@ -113,6 +116,8 @@ func (x *laneExchange) run() error {
 			x.begun = false // the answer itself can still be another
 		}
 	}
+	x.counted = true
+	x.rt.metrics.answered(x.route.kind, x.c.res.status, time.Since(x.asked))
 	c.phase.Store(int32(phaseBody))
 	if isEventStreamType(x.c.res.kind) {
 		x.pulse = nil // server-sent events are the server's talk
@@ -235,6 +240,9 @@ func (x *laneExchange) fail(err error) verdict {
 	x.rt.logger.Warn("request not served", "step", step, x.route.kind.String(), x.route.name, "error", err)
 	if x.begun {
 		return hangUp
+	}
+	if !x.counted {
+		x.rt.metrics.answered(x.route.kind, http.StatusInternalServerError, time.Since(x.asked))
 	}
 	c, text := x.c, appErrorText
 	b := c.out[:0]
