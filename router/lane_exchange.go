@@ -31,7 +31,10 @@ func (c *laneConn) exchange() verdict {
 		pulse.begin(rt, route.name)
 	}
 	c.enter(phaseWait)
-	asked := time.Now() // the lane's own clock is too coarse to measure an answer
+	var asked time.Time // zero: it is not measured
+	if c.answers++; c.answers%measureEvery == 1 {
+		asked = time.Now() // the lane's own clock is too coarse for this
+	}
 	for begun, fresh := false, false; ; {
 		up, reused, err := c.lane.pool.get(route.place.key, &c.own, fresh)
 		if err != nil {
@@ -117,7 +120,7 @@ func (x *laneExchange) run() error {
 		}
 	}
 	x.counted = true
-	x.rt.metrics.answered(x.route.kind, x.c.res.status, time.Since(x.asked))
+	x.rt.metrics.answered(x.route.kind, x.c.res.status, x.asked)
 	c.phase.Store(int32(phaseBody))
 	if isEventStreamType(x.c.res.kind) {
 		x.pulse = nil // server-sent events are the server's talk
@@ -242,7 +245,7 @@ func (x *laneExchange) fail(err error) verdict {
 		return hangUp
 	}
 	if !x.counted {
-		x.rt.metrics.answered(x.route.kind, http.StatusInternalServerError, time.Since(x.asked))
+		x.rt.metrics.answered(x.route.kind, http.StatusInternalServerError, x.asked)
 	}
 	c, text := x.c, appErrorText
 	b := c.out[:0]

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
@@ -45,26 +46,69 @@ func TestAnswersAreMeasured(t *testing.T) {
 	w.do(w.request(http.MethodPost, "shop.localhost", "/", strings.NewReader("more than ten bytes")))
 	w.get("elsewhere.test", "/")
 
-	got := map[string]uint64{}
+	want := map[string]uint64{}
+	for what, n := range map[string]uint64{
+		"sandbox 1xx": 1, "sandbox 2xx": 3, "sandbox 3xx": 1, "sandbox 4xx": 2, "sandbox 5xx": 1, "app 2xx": 1, "app 4xx": 2, "app 5xx": 2,
+	} {
+		want["router.answers "+what], want["router.answer.duration "+what] = n, n // each was the first of its connection
+	}
+	if diff := cmp.Diff(want, measured(t, reader)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestTheLaneMeasuresASample of what it answers on one connection, and counts all.
+func TestTheLaneMeasuresASample(t *testing.T) {
+	t.Parallel()
+	reader := sdkmetric.NewManualReader()
+	w := newWorld(t, func(http.ResponseWriter, *http.Request) {}, func(o *router.Options) {
+		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	})
+	transport := &http.Transport{MaxConnsPerHost: 1}
+	t.Cleanup(transport.CloseIdleConnections)
+	for range 40 {
+		res, err := transport.RoundTrip(w.request(http.MethodGet, "shop.localhost", "/", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantAnswer(t, res, 200, "")
+		_ = res.Body.Close()
+	}
+	want := map[string]uint64{"router.answers app 2xx": 40, "router.answer.duration app 2xx": 3}
+	if w.lane == nil {
+		want["router.answer.duration app 2xx"] = 40
+	}
+	if diff := cmp.Diff(want, measured(t, reader)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// measured are the counts of all instruments, by name and labels.
+func measured(t *testing.T, reader *sdkmetric.ManualReader) map[string]uint64 {
+	t.Helper()
 	var all metricdata.ResourceMetrics
 	if err := reader.Collect(t.Context(), &all); err != nil {
 		t.Fatal(err)
 	}
+	got := map[string]uint64{}
+	add := func(name string, labels attribute.Set, n uint64) {
+		site, _ := labels.Value("site")
+		class, _ := labels.Value("class")
+		got[name+" "+site.AsString()+" "+class.AsString()] += n
+	}
 	for _, scope := range all.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			for _, point := range m.Data.(metricdata.Histogram[float64]).DataPoints {
-				site, _ := point.Attributes.Value("site")
-				class, _ := point.Attributes.Value("class")
-				got[m.Name+" "+site.AsString()+" "+class.AsString()] += point.Count
+			switch data := m.Data.(type) {
+			case metricdata.Histogram[float64]:
+				for _, point := range data.DataPoints {
+					add(m.Name, point.Attributes, point.Count)
+				}
+			case metricdata.Sum[int64]:
+				for _, point := range data.DataPoints {
+					add(m.Name, point.Attributes, uint64(point.Value)) //nolint:gosec // a count
+				}
 			}
 		}
 	}
-	want := map[string]uint64{
-		"router.answer.duration sandbox 1xx": 1, "router.answer.duration sandbox 2xx": 3, "router.answer.duration sandbox 3xx": 1,
-		"router.answer.duration sandbox 4xx": 2, "router.answer.duration sandbox 5xx": 1,
-		"router.answer.duration app 2xx": 1, "router.answer.duration app 4xx": 2, "router.answer.duration app 5xx": 2,
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	return got
 }

@@ -160,7 +160,7 @@ func (x *exchange) scheme() string {
 func (x *exchange) answered(status int) {
 	if !x.counted {
 		x.counted = true
-		x.router.metrics.answered(x.kind, status, time.Since(x.begun))
+		x.router.metrics.answered(x.kind, status, x.begun)
 	}
 }
 

@@ -95,7 +95,7 @@ type Router struct {
 	ownerKey  []byte
 	maxBody   int64
 	busy      *busy
-	metrics   metrics
+	metrics   *metrics
 
 	// local connects to this machine and nothing else, services to what is not this machine or another private place.
 	local, services *http.Transport
@@ -251,7 +251,7 @@ func (rt *Router) serveApp(w http.ResponseWriter, r *http.Request, name string) 
 
 // refuse answers a request for a preview or an app without asking it.
 func (rt *Router) refuse(w http.ResponseWriter, kind site, begun time.Time, status int, text string) {
-	rt.metrics.answered(kind, status, time.Since(begun))
+	rt.metrics.answered(kind, status, begun)
 	reply(w, status, text)
 }
 
