@@ -266,44 +266,6 @@ func TestApplyAfterLostAnswers(t *testing.T) {
 	}
 }
 
-// TestCreateMeetsAJobThatCameMeanwhile: between listing and creating.
-func TestCreateMeetsAJobThatCameMeanwhile(t *testing.T) {
-	t.Parallel()
-	w := newSchedules(t)
-	w.write(t, "a|* * * * *|DUE_JOBS")
-	n := cloudscheduler.Naming{Project: "p", Location: "europe-west1", Prefix: "vibesdk-", TopicPrefix: "vibesdk-"}
-	cloud, err := cloudscheduler.Open(t.Context(), n, w.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cloud.Close() })
-	entries, err := app.LoadSchedules(w.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := cloudscheduler.Compare(n, entries, nil) // nothing was there
-	w.must(t, "apply")
-	w.Change(n.Job("a"), func(j *schedulerpb.Job) { j.Schedule = "0 0 1 1 *" })
-	if err := cloud.Settle(t.Context(), before[0], false); err != nil {
-		t.Errorf("ours: %v", err)
-	}
-	if got := w.drift(t); len(got) > 0 {
-		t.Errorf("drift: %q", got)
-	}
-	w.Change(n.Job("a"), func(j *schedulerpb.Job) { j.Description = "made by hand" })
-	if err := cloud.Settle(t.Context(), before[0], false); !errors.Is(err, cloudscheduler.ErrNotOurs) {
-		t.Errorf("somebody else's: %v", err)
-	}
-	// It was ours when it was listed, and is not any more.
-	if err := cloud.Settle(t.Context(), cloudscheduler.Drift{Name: "a", Kind: cloudscheduler.Extra, Have: n.Want(entries[0])}, false); !errors.Is(err, cloudscheduler.ErrNotOurs) || len(w.Jobs()) != 1 {
-		t.Errorf("removed somebody else's: %v", err)
-	}
-	w.Remove(n.Job("a"))
-	if err := cloud.Settle(t.Context(), cloudscheduler.Drift{Name: "a", Kind: cloudscheduler.Changed, Want: n.Want(entries[0])}, false); err != nil || len(w.Jobs()) != 1 {
-		t.Errorf("changed what was removed meanwhile: %v", err)
-	}
-}
-
 // TestSchedulesFollowTheSettings: what vibed is told of its installation holds for vibectl as well, and needs no flags.
 func TestSchedulesFollowTheSettings(t *testing.T) {
 	fake := schedulerfake.Start(t)
