@@ -105,7 +105,7 @@ func measured(t *testing.T, reader *sdkmetric.ManualReader) map[string]uint64 {
 				}
 			case metricdata.Sum[int64]:
 				for _, point := range data.DataPoints {
-					add(m.Name, point.Attributes, uint64(point.Value)) //nolint:gosec // a count
+					add(m.Name, point.Attributes, uint64(point.Value))
 				}
 			}
 		}

@@ -83,7 +83,7 @@ func standing(s *console.Schedule, job *schedulerpb.Job) {
 	}
 	s.Paused = job.GetState() == schedulerpb.Job_PAUSED || job.GetState() == schedulerpb.Job_DISABLED
 	if code := job.GetStatus().GetCode(); code != 0 {
-		s.Failure = fmt.Sprintf("it could not publish: %s", codes.Code(uint32(code))) //nolint:gosec // codes are small and not negative
+		s.Failure = fmt.Sprintf("it could not publish: %s", codes.Code(uint32(code)))
 	}
 }
 
