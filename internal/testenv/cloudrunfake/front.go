@@ -283,7 +283,7 @@ func freePort(ctx context.Context) (int, error) {
 	const from, count, attempts = 15_000, 15_000, 100
 	var err error
 	for range attempts {
-		port := from + int(ports.Add(1)%count) //nolint:gosec // it is small
+		port := from + int(ports.Add(1)%count)
 		var l net.Listener
 		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			return port, l.Close()

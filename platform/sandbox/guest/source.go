@@ -61,7 +61,7 @@ type download struct {
 // Read implements io.Reader.
 func (d *download) Read(p []byte) (int, error) {
 	n, err := d.Reader.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // a reader's end is not wrapped
+	if err != nil && err != io.EOF {
 		d.broke = err
 	}
 	return n, err
