@@ -55,6 +55,9 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Metrics: p.telemetry.Metrics,
 			Logger:  p.log, MeterProvider: p.telemetry.Meter, TracerProvider: p.telemetry.Tracer,
 		}
+		if c.SandboxBackend == "cloudrun" { // each look is calls of Cloud Run, which are counted; builds upload what they print as often
+			o.LogEvery = 1500 * time.Millisecond
+		}
 		if o.Console, err = openConsole(c, p, roles); err != nil {
 			return nil, err
 		}
