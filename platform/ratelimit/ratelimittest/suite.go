@@ -14,6 +14,8 @@ import (
 type Features struct {
 	// Touched counts the cells that all calls so far have read or written. Without it the cost is not checked.
 	Touched func(ratelimit.Backend) int64
+	// Bytes is what a key takes where it is stored. Without it, that the memory of a key is bounded is not checked.
+	Bytes func(b ratelimit.Backend, key string) int64
 	// Rows counts what is stored now. Without it, that sweeping frees memory is not checked.
 	Rows func(ratelimit.Backend) int
 }
