@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t testing.TB) ratelimit.Backend, f Features) {
 		{"random histories agree with the oracle", randomHistories},
 		{"take/all keys or none", allOrNothing},
 		{"take/a dry run charges nothing", dryRun},
+		{"take/questions leave nothing behind", func(s *subject) { questionsLeaveNothing(s, f) }},
 		{"take/one time for all keys of a call", ownClock},
 		{"take/the most keys and the longest", largest},
 		{"take/decisions depend on the order of addition", orderOfAddition},

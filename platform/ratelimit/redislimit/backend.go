@@ -49,10 +49,14 @@ func Open(address string, o Options) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newBackend(client, o), nil
+}
+
+func newBackend(client redis.UniversalClient, o Options) *Backend {
 	b := &Backend{o: o, client: client, script: redis.NewScript(source)}
 	_, b.cluster = client.(*redis.ClusterClient)
 	b.queue = queue{run: b.pipeline, workers: max(1, o.Conns/2)}
-	return b, nil
+	return b
 }
 
 // Close ends the connections once the calls under way have ended. Later calls fail.
