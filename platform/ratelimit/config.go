@@ -84,7 +84,7 @@ func (c Config) Rule() (Rule, error) {
 // millis reads seconds that are a whole number of milliseconds.
 func millis(name string, seconds, least, most float64) (int64, error) {
 	if !(seconds >= least && seconds <= most) {
-		return 0, &FieldError{name, fmt.Sprintf("must be %g to %g seconds", least, most)}
+		return 0, &FieldError{name, fmt.Sprintf("must be %g to %.0f seconds", least, most)}
 	}
 	ms := math.Round(seconds * 1000)
 	if math.Abs(seconds*1000-ms) > 1e-3 {

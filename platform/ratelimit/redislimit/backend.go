@@ -22,9 +22,11 @@ var (
 	stateSource string
 	//go:embed retry.lua
 	retrySource string
+	//go:embed quick.lua
+	quickSource string
 	//go:embed limit.lua
 	limitSource string
-	source      = storedSource + stateSource + retrySource + limitSource
+	source      = storedSource + stateSource + retrySource + quickSource + limitSource
 )
 
 // Backend implements [ratelimit.Backend] on Redis. It is safe for concurrent use.

@@ -225,6 +225,8 @@ local function prune(s)
   for from = 1, #old, 1000 do call('HDEL', s.key, unpack(old, from, min(from + 999, #old))) end
 end
 
+local function expire(key, horizon) call('PEXPIRE', key, format('%.0f', horizon + floor(horizon / 16))) end
+
 -- store writes what changed. A key lives on for a horizon and a sixteenth from when its head last noted a use, which it
 -- does when a sixteenth has passed: so the expiry need not be set by each charge.
 local function store(s)
@@ -241,8 +243,5 @@ local function store(s)
     call('HSET', s.key, 'h', head_encode(s))
   end
   if s.prune then prune(s) end
-  if s.refresh then
-    local horizon = s.head[HORIZON]
-    call('PEXPIRE', s.key, format('%.0f', horizon + floor(horizon / 16)))
-  end
+  if s.refresh then expire(s.key, s.head[HORIZON]) end
 end
