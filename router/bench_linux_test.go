@@ -47,22 +47,22 @@ func TestMain(m *testing.M) {
 // take turns of a second each, in another order each time, so that whatever else the machine does falls on all of them; -benchtime=10x makes
 // ten turns, of which the medians are reported. "full" is this router with 100,000 apps in its table. "many" asks it for a thousand of
 // them in turn, and "few" does the same with a table that has no more than those. "slow" is the router without its fast lane. What ends with "1"
-// runs on one thread, as on an instance of Cloud Run with one processor; the others take all processors that load and upstream take as well.
+// is set up as on an instance of Cloud Run with one processor; the others take all processors that load and upstream take as well.
 //
 // Load generator and upstream are one thread each over epoll: what they take is missing from the proxies.
 func BenchmarkProxy(b *testing.B) {
 	upstream := startRole(b, "upstream", "").address
-	full, full1 := startRole(b, "full", upstream), startRole(b, "full", upstream, oneThread)
+	full, full1 := startRole(b, "full", upstream), startRole(b, "full", upstream, oneProcessor)
 	one, many := []string{benchHost}, manyHosts()
 	targets := []*benchTarget{
 		{name: "router", program: startRole(b, "router", upstream), hosts: one},
 		{name: "full", program: full, hosts: one},
 		{name: "many", program: full, hosts: many},
 		{name: "few", program: startRole(b, "few", upstream), hosts: many},
-		{name: "router1", program: startRole(b, "router", upstream, oneThread), hosts: one},
+		{name: "router1", program: startRole(b, "router", upstream, oneProcessor), hosts: one},
 		{name: "full1", program: full1, hosts: one},
 		{name: "many1", program: full1, hosts: many},
-		{name: "few1", program: startRole(b, "few", upstream, oneThread), hosts: many},
+		{name: "few1", program: startRole(b, "few", upstream, oneProcessor), hosts: many},
 		{name: "slow", program: startRole(b, "slow", upstream), hosts: one},
 		{name: "bare", program: startRole(b, "bare", upstream), hosts: one},
 		{name: "caddy", program: startCaddy(b, upstream), hosts: one},
@@ -92,8 +92,8 @@ func BenchmarkProxy(b *testing.B) {
 	}
 }
 
-// oneThread lets a Go program run on one thread.
-const oneThread = "GOMAXPROCS=1"
+// oneProcessor has a Go program believe that the machine has one processor.
+const oneProcessor = "GOMAXPROCS=1"
 
 // benchTarget is a proxy and what was measured of it.
 type benchTarget struct {

@@ -72,7 +72,7 @@ func generate(address string, requests [][]byte, duration time.Duration) ([]time
 			return nil, err
 		}
 		defer func() { _ = unix.Close(fd) }()
-		c := &loadConn{fd: fd, next: i}
+		c := &loadConn{fd: fd, next: i * len(requests) / loadConns} // not all for the same app at a time
 		conns[int32(fd)] = c
 		if err := errors.Join(p.add(fd), c.send(requests)); err != nil {
 			return nil, err

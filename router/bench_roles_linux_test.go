@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -71,6 +72,7 @@ func serveRouterOn(ln net.Listener, upstream string, apps int, lane bool) error 
 		return err
 	}
 	if lane {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // as vibed does
 		ln = rt.Lane(ln)
 	}
 	return (&http.Server{Handler: rt, ReadHeaderTimeout: time.Minute}).Serve(ln)

@@ -1,9 +1,12 @@
+//go:build linux
+
 package router
 
 import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +14,7 @@ import (
 	"vibesdk-gcp/internal/httpserver"
 )
 
-// Lane is a listener with a fast lane: of the connections that it accepts it answers plain requests itself, and hands a connection
+// Lane is a listener with a fast lane, on Linux: of the connections that it accepts it answers plain requests itself, and hands a connection
 // on to its own Accept, with all that was not answered, at the first request that is anything else. An http.Server on it with the Router as its
 // handler behaves as one without a lane, at a third of the cost for a page's scripts and images.
 //
@@ -20,6 +23,16 @@ import (
 // GET and HEAD of HTTP/1.1 without a body, spelled in the strictest way there is, for a preview or a public app at one http endpoint. Everything
 // that could be understood in two ways is not plain, and neither is whatever needs an answer of the router's own: refusals are
 // made in one place. The lane's reading of a request is held against net/http's by a fuzz test.
+//
+// # How it answers
+//
+// A connection belongs to a poller. The poller reads the request, sends it on, and passes the answer on as it comes, without a goroutine of the
+// connection: as long as nobody has to wait for anything but for bytes on a connection. There is one for each processor that Go code may run on
+// (runtime.GOMAXPROCS) but one: pollers wait within system calls, and if all of those could be held by one that waits, the scheduler would take
+// them away and look for other work all the time. So a program should set one more than the machine has.
+//
+// Whatever takes longer (a name or a route to look up, a connection to make, a client or an upstream that is slow) or is less usual (chunks,
+// informational answers, events, whatever is wrong) a goroutine goes on with, from where it stands to the end of the request.
 //
 // # Its upstreams
 //
@@ -31,7 +44,14 @@ type Lane struct {
 	out   chan net.Conn
 	pool  *upstreams
 	done  chan struct{}
-	now   atomic.Int64 // Unix nanoseconds, at most one sweep old
+
+	pollers []*poller
+	next    int // the poller of the next connection
+	places  places
+
+	scratches sync.Pool    // *scratch, for goroutines
+	asides    atomic.Int64 // how often a goroutine had to go on
+	now       atomic.Int64 // Unix nanoseconds, at most one sweep old
 
 	mu       sync.Mutex
 	conns    map[*laneConn]struct{}
@@ -52,8 +72,18 @@ const (
 func (rt *Router) Lane(inner net.Listener) *Lane {
 	l := &Lane{
 		rt: rt, inner: inner, out: make(chan net.Conn), pool: newUpstreams(rt), done: make(chan struct{}), conns: map[*laneConn]struct{}{},
+		scratches: sync.Pool{New: func() any { return &scratch{} }},
 	}
 	l.now.Store(time.Now().UnixNano())
+	for range max(1, runtime.GOMAXPROCS(0)-1) {
+		p, err := newPoller()
+		if err != nil {
+			rt.logger.Warn("connections have no fast lane", "error", err)
+			break
+		}
+		l.pollers = append(l.pollers, p)
+		l.loops.Go(p.run)
+	}
 	l.loops.Go(l.accept)
 	l.loops.Go(l.sweep)
 	return l
@@ -148,25 +178,63 @@ func (l *Lane) accept() {
 	}
 }
 
+// counted is a connection that a listener counts until leave is called. That of [httpserver.Limit] is one.
+type counted interface {
+	NetConn() net.Conn
+	Leave()
+}
+
 func (l *Lane) begin(conn net.Conn) {
+	if len(l.pollers) == 0 {
+		go l.handOn(conn)
+		return
+	}
+	leave := func() {}
+	if c, ok := conn.(counted); ok {
+		conn, leave = c.NetConn(), c.Leave
+	}
+	remote := conn.RemoteAddr()
+	l.next = (l.next + 1) % len(l.pollers)
+	polled, err := l.pollers[l.next].adopt(conn)
+	if err != nil {
+		l.rt.logger.Warn("connection not accepted", "error", err)
+		leave()
+		return
+	}
+	polled.leave = leave
+	c := newLaneConn(l, polled, remote)
+	if !l.enter(c) {
+		_ = polled.Close()
+		return
+	}
+	if err := polled.watch(); err != nil {
+		l.rt.logger.Warn("connection not accepted", "error", err)
+		c.cut()
+	}
+}
+
+func (l *Lane) enter(c *laneConn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
-		_ = conn.Close()
-		return
+		return false
 	}
-	c := newLaneConn(l, conn)
+	l.pool.know(&c.own)
 	l.conns[c] = struct{}{}
-	l.running.Go(c.serve)
+	l.running.Add(1)
+	return true
 }
 
+// left forgets a connection that is closed or handed on.
 func (l *Lane) left(c *laneConn) {
+	l.pool.forget(&c.own)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.conns, c)
+	l.running.Done()
 }
 
-// handOn gives a connection to Accept.
+// handOn gives a connection to Accept, and waits for that.
 func (l *Lane) handOn(conn net.Conn) {
 	select {
 	case l.out <- conn:
@@ -179,6 +247,11 @@ func (l *Lane) handOn(conn net.Conn) {
 func (l *Lane) sweep() {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
+	defer func() {
+		for _, p := range l.pollers {
+			p.end()
+		}
+	}()
 	for {
 		select {
 		case <-l.done:

@@ -1,3 +1,5 @@
+//go:build linux
+
 package router
 
 import (
@@ -24,14 +26,19 @@ func (x *laneExchange) relay() error {
 	case r.chunked:
 		return x.relayChunks()
 	case r.length >= 0:
-		if err := x.relayBytes(r.length); err != nil {
-			return err
-		}
-		x.release()
-		return x.flush()
+		return x.relayRest(r.length)
 	}
 	x.reusable = false
 	return x.relayToEnd()
+}
+
+// relayRest sends what is in out and the last n bytes of the body.
+func (x *laneExchange) relayRest(n int64) error {
+	if err := x.relayBytes(n); err != nil {
+		return err
+	}
+	x.release()
+	return x.flush()
 }
 
 // relayBytes appends n bytes of the body to out, and writes out when it is full and before it waits.

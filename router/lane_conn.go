@@ -1,12 +1,16 @@
+//go:build linux
+
 package router
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"vibesdk-gcp/platform/deployment"
@@ -28,10 +32,11 @@ const (
 	largestBuffer = 16 << 10
 )
 
-// laneConn is a connection of a client. One goroutine serves it; the sweep looks at it from outside.
+// laneConn is a connection of a client. Its poller serves it for as long as it is direct, with mu held, or else one goroutine; the sweep looks at
+// it from outside.
 type laneConn struct {
 	lane *Lane
-	conn net.Conn
+	conn *pollConn
 
 	buf  []byte // buf[r:w] is read and not answered yet
 	r, w int
@@ -39,6 +44,7 @@ type laneConn struct {
 	out  []byte // scratch for what is written
 	head []byte // of the answer
 	res  laneResponse
+	x    laneExchange // the request under way
 
 	client string // its address without the port
 	site   laneSite
@@ -52,20 +58,23 @@ type laneConn struct {
 	since atomic.Int64 // when the phase began, by the lane's clock
 
 	mu      sync.Mutex
+	direct  bool          // the poller serves it
+	stirred bool          // there may be something to read from the client
+	over    bool          // nothing more is to be answered
 	up      *upstreamConn // the upstream of the request under way
 	watcher chan struct{} // closed when nobody reads from the client any more; nil: nobody does
 	gone    bool          // the client left
 	late    bool          // the upstream took too long
 }
 
-func newLaneConn(l *Lane, conn net.Conn) *laneConn {
-	c := &laneConn{lane: l, conn: conn, buf: make([]byte, firstBuffer)}
-	if host, _, err := net.SplitHostPort(conn.RemoteAddr().String()); err == nil {
+func newLaneConn(l *Lane, conn *pollConn, remote net.Addr) *laneConn {
+	c := &laneConn{lane: l, conn: conn, buf: make([]byte, firstBuffer), direct: true}
+	if host, _, err := net.SplitHostPort(remote.String()); err == nil {
 		c.client = host
 	}
 	c.pulse.now, c.pulse.coarse = l.time, l.rt.coarse
-	l.pool.know(&c.own)
 	c.enter(phaseIdle)
+	conn.owner.Store(c)
 	return c
 }
 
@@ -83,43 +92,74 @@ const (
 	hangUp
 )
 
+// serve goes on where the poller stopped, until that can take over again.
 func (c *laneConn) serve() {
-	defer c.lane.left(c)
-	defer c.lane.pool.forget(&c.own)
-	for {
-		next := c.read()
+	for !c.ended() {
+		next := goOn
+		if !c.x.begun {
+			next = c.read()
+		}
 		if next == goOn {
 			next = c.exchange()
 		}
 		switch {
 		case next == handOn:
-			c.lane.handOn(&handedConn{Conn: c.conn, rest: c.buf[c.r:c.w]})
+			c.handOn()
 			return
 		case next == hangUp || c.lane.draining.Load():
-			_ = c.conn.Close()
+			c.hangUp()
 			return
 		}
-		c.r += c.req.size
-		c.enter(phaseIdle)
+		c.answered()
+		if c.r == c.w {
+			c.goDirect()
+			return
+		}
 	}
+	c.hangUp()
+}
+
+func (c *laneConn) ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
+}
+
+func (c *laneConn) hangUp() {
+	_ = c.conn.Close()
+	c.lane.left(c)
+}
+
+func (c *laneConn) handOn() {
+	conn, err := c.conn.release()
+	if err != nil { // it was cut
+		c.lane.left(c)
+		return
+	}
+	c.lane.left(c)
+	c.lane.handOn(&handedConn{Conn: conn, rest: c.buf[c.r:c.w], leave: sync.OnceFunc(c.conn.leave)})
+}
+
+// answered makes the connection ready for its next request.
+func (c *laneConn) answered() {
+	c.r += c.req.size
+	if c.r == c.w {
+		c.r, c.w = 0, 0
+	}
+	c.enter(phaseIdle)
 }
 
 // read reads until there is a whole head in the buffer.
 func (c *laneConn) read() verdict {
 	for {
-		if c.r == c.w {
-			c.r, c.w = 0, 0
-		} else {
+		if c.r < c.w {
 			switch c.req.parse(c.buf[c.r:c.w]) {
 			case parsedPlain:
 				return goOn
 			case parsedOther:
 				return handOn
 			case parsedPart:
-				if c.phase.Load() == int32(phaseIdle) {
-					c.enter(phaseHeader)
-				}
-				if !c.makeRoom() {
+				if !c.awaitRest() {
 					return handOn
 				}
 			}
@@ -139,8 +179,11 @@ func (c *laneConn) read() verdict {
 	}
 }
 
-// makeRoom makes the buffer one that more fits into.
-func (c *laneConn) makeRoom() bool {
+// awaitRest makes room for the rest of a head, and reports whether there is.
+func (c *laneConn) awaitRest() bool {
+	if c.phase.Load() == int32(phaseIdle) {
+		c.enter(phaseHeader)
+	}
 	switch {
 	case c.w < len(c.buf):
 	case c.r > 0:
@@ -168,8 +211,9 @@ func (c *laneConn) look(now time.Time) {
 			c.lane.pool.settle(&c.own)
 		}
 	case phaseHeader:
+		c.stepAside(phaseHeader)
 		if passed > headerWithin {
-			_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+			c.conn.stopReading()
 		}
 	case phaseWait:
 		if passed > c.lane.rt.headerTimeout {
@@ -178,6 +222,7 @@ func (c *laneConn) look(now time.Time) {
 		fallthrough
 	case phaseBody:
 		if passed > watchAfter {
+			c.stepAside(phaseWait, phaseBody)
 			c.watch()
 		}
 	}
@@ -187,7 +232,7 @@ func (c *laneConn) look(now time.Time) {
 func (c *laneConn) watch() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.up == nil || c.watcher != nil || c.gone || c.w == len(c.buf) {
+	if c.direct || c.up == nil || c.watcher != nil || c.gone || c.w == len(c.buf) {
 		return
 	}
 	over := make(chan struct{})
@@ -216,12 +261,14 @@ func (c *laneConn) cutUpstream(late bool) {
 		c.late, c.gone = c.late || late, c.gone || !late
 		_ = c.up.Close()
 	}
+	if c.direct {
+		c.aside()
+	}
 }
 
-// attach makes up the upstream of the request under way.
+// attach makes up the upstream of the request under way. mu is held.
 func (c *laneConn) attach(up *upstreamConn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	up.owner.Store(c)
 	c.up = up
 }
 
@@ -233,18 +280,26 @@ func (c *laneConn) detach() (gone, late bool) {
 	c.up, c.watcher, c.late = nil, nil, false
 	c.mu.Unlock()
 	if watcher != nil {
-		_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+		c.conn.stopReading()
 		<-watcher
-		_ = c.conn.SetReadDeadline(time.Time{})
+		c.conn.mayRead()
 	}
 	return gone, late
 }
 
 // endIdle ends a connection on which no request has begun.
 func (c *laneConn) endIdle() {
-	if c.phase.Load() == int32(phaseIdle) {
-		_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase.Load() != int32(phaseIdle) {
+		return
 	}
+	if c.direct {
+		c.over = true
+		c.aside()
+		return
+	}
+	c.conn.stopReading()
 }
 
 // cut ends the connection, whatever it does.
@@ -256,7 +311,8 @@ func (c *laneConn) cut() {
 // handedConn is a connection of which some was read already.
 type handedConn struct {
 	net.Conn
-	rest []byte
+	rest  []byte
+	leave func()
 }
 
 // Read implements net.Conn.
@@ -274,5 +330,26 @@ func (h *handedConn) CloseWrite() error {
 	if c, ok := h.Conn.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite()
 	}
+	return h.Close()
+}
+
+// Close implements net.Conn.
+func (h *handedConn) Close() error {
+	defer h.leave()
 	return h.Conn.Close()
 }
+
+// SyscallConn implements syscall.Conn, so that a writer can find out whether the client takes more.
+func (h *handedConn) SyscallConn() (syscall.RawConn, error) {
+	if own, ok := h.Conn.(syscall.Conn); ok {
+		return own.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
+}
+
+// ended is a context for looking up what is remembered: whatever would have to wait gives up at once.
+var endedContext = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()

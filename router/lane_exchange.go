@@ -1,3 +1,5 @@
+//go:build linux
+
 package router
 
 import (
@@ -11,42 +13,89 @@ import (
 
 var errUpstreamLate = errors.New("the upstream did not answer in time")
 
-// exchange answers the request that was parsed.
-func (c *laneConn) exchange() verdict {
-	route, ok := c.route()
+// errClient is a client that takes no more, and errStale a kept connection that was closed meanwhile, or on which the upstream said something
+// that nobody asked for: it would be taken for the answer. Nothing was sent on it.
+var (
+	errClient = errors.New("the client left")
+	errStale  = errors.New("the connection to the upstream is not idle")
+)
+
+// laneExchange is a request under way. Its fields say how far it is, so that a goroutine can go on where the poller stopped.
+type laneExchange struct {
+	c       *laneConn
+	rt      *Router
+	route   laneRoute
+	pulse   *pulse
+	begun   bool // there is one
+	touched bool // its activity is told
+
+	up       *upstreamConn // nil: to be found
+	reused   bool          // it had another request before
+	asked    bool          // the request is sent
+	silent   bool          // the upstream said nothing at all
+	headed   bool          // the head of the answer is written, or in the connection's out
+	left     int64         // of the body after that
+	written  bool          // the client has a part of the answer
+	reusable bool
+	kept     bool // the connection to the upstream is kept already
+}
+
+// begin makes x the request that was parsed, unless the lane cannot answer it, or cannot before ctx ends.
+func (x *laneExchange) begin(c *laneConn, ctx context.Context) bool { //nolint:revive // ctx is about one of the things that it does
+	route, ok := c.route(ctx)
 	if !ok {
-		return handOn
+		return false
 	}
 	rt := c.lane.rt
 	seats, ok := rt.busy.enter(busyKey{route.kind, route.name}, c.seats)
 	if !ok {
-		return handOn // it will refuse, or has room by then
+		return false // whoever refuses is net/http, or there is room by then
 	}
 	c.seats = seats
-	defer rt.busy.leave(seats)
-
-	var pulse *pulse
+	*x = laneExchange{c: c, rt: rt, route: route, begun: true}
 	if route.kind == previewSite && rt.activity != nil {
-		pulse = &c.pulse
-		pulse.begin(rt, route.name)
+		x.pulse = &c.pulse
+		x.pulse.begin(rt, route.name)
 	}
 	c.enter(phaseWait)
-	for begun, fresh := false, false; ; {
-		up, reused, err := c.lane.pool.get(route.place.key, &c.own, fresh)
-		if err != nil {
-			return handOn // net/http tries once more, and words what is wrong
+	return true
+}
+
+// end is the end of it, whatever became of it.
+func (x *laneExchange) end() {
+	x.begun = false
+	x.rt.busy.leave(x.c.seats)
+}
+
+// exchange answers the request that was parsed, or what is left of it.
+func (c *laneConn) exchange() verdict {
+	x := &c.x
+	if !x.begun && !x.begin(c, context.Background()) {
+		return handOn
+	}
+	defer x.end()
+	pulse := x.pulse
+	for fresh := false; ; {
+		if x.up == nil {
+			up, reused, err := c.lane.pool.get(x.route.place.key, c, fresh)
+			if err != nil {
+				return handOn // net/http tries once more, and words what is wrong
+			}
+			c.mu.Lock()
+			c.attach(up)
+			c.mu.Unlock()
+			x.up, x.reused, x.silent, x.asked = up, reused, true, false
+			if !x.touched {
+				pulse.touch()
+				x.touched = true
+			}
 		}
-		if !begun {
-			begun = true
-			pulse.touch()
-		}
-		c.attach(up)
-		x := laneExchange{c: c, rt: rt, route: route, up: up, pulse: pulse, reused: reused}
-		err = x.run()
+		err := x.run()
 		gone, late := c.detach()
 		if !x.kept {
-			_ = up.Close()
+			_ = x.up.Close()
 		}
+		x.up = nil
 		switch {
 		case err == nil:
 		case gone || errors.Is(err, errClient):
@@ -54,7 +103,7 @@ func (c *laneConn) exchange() verdict {
 			return hangUp
 		case errors.Is(err, errStale) && !late:
 			continue
-		case x.silent && reused && !late:
+		case x.silent && x.reused && !late:
 			fresh = true // it was closed in the moment of asking
 			continue
 		case late:
@@ -72,29 +121,18 @@ func (c *laneConn) exchange() verdict {
 	}
 }
 
-// laneExchange is one try of a request at one connection.
-type laneExchange struct {
-	c     *laneConn
-	rt    *Router
-	route laneRoute
-	up    *upstreamConn
-	pulse *pulse
-
-	reused   bool // the connection had another request before
-	silent   bool // the upstream said nothing at all
-	begun    bool // the client has a part of the answer
-	reusable bool
-	kept     bool // the connection to the upstream is kept already
-}
-
-// errClient is a client that takes no more.
-var errClient = errors.New("the client left")
-
 func (x *laneExchange) run() error {
-	x.silent = true
 	c := x.c
-	c.out = x.appendRequest(c.out[:0])
-	x.up.ask(c.out, x.reused)
+	if x.headed {
+		return x.relayRest(x.left)
+	}
+	if !x.asked {
+		c.out = x.appendRequest(c.out[:0])
+		if err := x.up.ask(c.out, x.reused); err != nil {
+			return err
+		}
+		x.asked = true
+	}
 	for informational := 0; ; informational++ {
 		if err := x.readHead(); err != nil {
 			return err
@@ -110,7 +148,7 @@ func (x *laneExchange) run() error {
 			if err := x.flush(); err != nil {
 				return err
 			}
-			x.begun = false // the answer itself can still be another
+			x.written = false // the answer itself can still be another
 		}
 	}
 	c.phase.Store(int32(phaseBody))
@@ -124,10 +162,15 @@ func (x *laneExchange) run() error {
 
 // release keeps the connection to an upstream that has said all, before the client hears the end: its next request finds it.
 func (x *laneExchange) release() {
+	x.c.mu.Lock()
+	defer x.c.mu.Unlock()
+	x.keep()
+}
+
+// keep is release with the connection's mu held.
+func (x *laneExchange) keep() {
 	c := x.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if x.reusable && !c.gone && !c.late && x.up.raw != nil && x.up.in.Buffered() == 0 {
+	if x.reusable && !x.kept && !c.gone && !c.late && len(x.up.rest) == 0 && x.up.in.Buffered() == 0 {
 		c.up, x.kept = nil, true
 		x.up.kept = time.Unix(0, c.lane.now.Load())
 		c.own.up.Store(x.up)
@@ -140,7 +183,7 @@ func (x *laneExchange) flush() error {
 	if len(c.out) == 0 {
 		return nil
 	}
-	x.begun = true
+	x.written = true
 	_, err := c.conn.Write(c.out)
 	c.out = c.out[:0]
 	if cap(c.out) > relayBuffer+4<<10 {
@@ -229,11 +272,11 @@ func appendField(b, name, value []byte) []byte {
 // fail answers when the upstream did not, or breaks the connection off when it is too late for another answer.
 func (x *laneExchange) fail(err error) verdict {
 	step := "reach upstream"
-	if x.begun {
+	if x.written {
 		step = "read response"
 	}
 	x.rt.logger.Warn("request not served", "step", step, x.route.kind.String(), x.route.name, "error", err)
-	if x.begun {
+	if x.written {
 		return hangUp
 	}
 	c, text := x.c, appErrorText

@@ -1,3 +1,5 @@
+//go:build linux
+
 package router
 
 import (
@@ -35,36 +37,28 @@ type upstreamKey struct {
 
 // upstreamConn is a connection to an upstream, with nothing under way when it is kept.
 type upstreamConn struct {
-	net.Conn
+	*pollConn
 	key  upstreamKey
 	in   *bufio.Reader
+	rest []byte    // was read for in already
 	kept time.Time // since when it is idle
-	asking
 }
 
 const (
 	upstreamBuffer = 8 << 10
-	// keptPerPlace and keptFor are as those of the transport.
+	// keptPerPlace and keptAtMost are as those of the transport.
 	keptPerPlace = 256
-	keptFor      = 4 * time.Second
+	keptAtMost   = 4 * time.Second
 )
 
 func newUpstreams(rt *Router) *upstreams {
 	return &upstreams{local: newDialer(rt.localAddress), services: newDialer(rt.serviceAddress), idle: map[upstreamKey][]*upstreamConn{}, slots: map[*slot]struct{}{}}
 }
 
-// get returns a kept connection, the slot's if it leads there, or a new one.
-func (u *upstreams) get(key upstreamKey, own *slot, fresh bool) (up *upstreamConn, reused bool, err error) {
-	up = own.up.Swap(nil)
-	if up != nil && (fresh || up.key != key) {
-		u.put(up)
-		up = nil
-	}
-	if up != nil {
-		return up, true, nil
-	}
+// get returns a kept connection, or a new one, for a client's connection. A fresh one is new.
+func (u *upstreams) get(key upstreamKey, c *laneConn, fresh bool) (up *upstreamConn, reused bool, err error) {
 	if !fresh {
-		if up = u.take(key); up != nil {
+		if up = u.keptFor(key, &c.own); up != nil {
 			return up, true, nil
 		}
 	}
@@ -76,7 +70,26 @@ func (u *upstreams) get(key upstreamKey, own *slot, fresh bool) (up *upstreamCon
 	if err != nil {
 		return nil, false, err
 	}
-	return newUpstreamConn(conn, key), false, nil
+	polled, err := c.conn.poller.adopt(conn)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := polled.watch(); err != nil {
+		_ = polled.Close()
+		return nil, false, err
+	}
+	return newUpstreamConn(polled, key), false, nil
+}
+
+// keptFor returns a kept connection, the slot's if it leads there; nil: there is none.
+func (u *upstreams) keptFor(key upstreamKey, own *slot) *upstreamConn {
+	if up := own.up.Swap(nil); up != nil {
+		if up.key == key {
+			return up
+		}
+		u.put(up)
+	}
+	return u.take(key)
 }
 
 func (u *upstreams) take(key upstreamKey) *upstreamConn {
@@ -149,7 +162,7 @@ func (u *upstreams) expire(now time.Time) {
 	defer u.mu.Unlock()
 	for key, list := range u.idle {
 		n := 0
-		for n < len(list) && now.Sub(list[n].kept) >= keptFor {
+		for n < len(list) && now.Sub(list[n].kept) >= keptAtMost {
 			_ = list[n].Close()
 			n++
 		}
@@ -174,9 +187,27 @@ func (u *upstreams) close() {
 	clear(u.idle)
 }
 
-func newUpstreamConn(conn net.Conn, key upstreamKey) *upstreamConn {
-	up := &upstreamConn{Conn: conn, key: key}
+func newUpstreamConn(conn *pollConn, key upstreamKey) *upstreamConn {
+	up := &upstreamConn{pollConn: conn, key: key}
 	up.in = bufio.NewReaderSize(up, upstreamBuffer)
-	up.asking.init(conn)
 	return up
+}
+
+// ask sends a request. On a connection that was kept it returns errStale when that is not idle, and sends nothing.
+func (up *upstreamConn) ask(request []byte, reused bool) error {
+	if reused && !up.quiet() {
+		return errStale
+	}
+	_, err := up.Write(request)
+	return err
+}
+
+// Read implements io.Reader.
+func (up *upstreamConn) Read(p []byte) (int, error) {
+	if len(up.rest) > 0 {
+		n := copy(p, up.rest)
+		up.rest = up.rest[n:]
+		return n, nil
+	}
+	return up.pollConn.Read(p)
 }

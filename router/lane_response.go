@@ -1,3 +1,5 @@
+//go:build linux
+
 package router
 
 import (
@@ -19,6 +21,7 @@ var (
 
 // laneResponse is the head of an answer. Its slices are of the head.
 type laneResponse struct {
+	size    int // bytes of the head
 	status  int
 	old     bool // HTTP/1.0
 	close   bool
@@ -60,6 +63,7 @@ func (r *laneResponse) parse(head []byte) error {
 			return errBadResponse
 		}
 	}
+	r.size = len(head) - len(rest)
 	if r.chunked && r.old {
 		return errBadResponse // where its body ends would be a guess
 	}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package router
 
 import (
@@ -47,7 +49,7 @@ func (s *laneSite) read(d domains, host []byte) {
 }
 
 // route finds the place of the request. What it does not find, or what needs more than a place, is not the lane's.
-func (c *laneConn) route() (laneRoute, bool) {
+func (c *laneConn) route(ctx context.Context) (laneRoute, bool) {
 	rt, q := c.lane.rt, &c.req
 	s := &c.site
 	s.read(rt.domains, q.host)
@@ -58,13 +60,13 @@ func (c *laneConn) route() (laneRoute, bool) {
 		if s.malformed {
 			return r, false
 		}
-		p, err := rt.lookup.Preview(context.Background(), s.label)
+		p, err := rt.lookup.Preview(ctx, s.label)
 		if err != nil || subtle.ConstantTimeCompare([]byte(p.Token), []byte(s.token)) != 1 {
 			return r, false
 		}
 		place.Endpoint = p.Endpoint // it says itself what it is
 	case appSite:
-		a, err := rt.lookup.App(context.Background(), s.label)
+		a, err := rt.lookup.App(ctx, s.label)
 		if err != nil || a.Gated() || a.Rollout != nil || a.Audience != "" || q.own {
 			return r, false
 		}
@@ -73,7 +75,7 @@ func (c *laneConn) route() (laneRoute, bool) {
 		return r, false
 	}
 	if c.place == nil || c.last != place {
-		c.last, c.place = place, rt.places.get(rt, place)
+		c.last, c.place = place, c.lane.places.get(rt, place)
 	}
 	r.place = c.place
 	return r, r.place != nil

@@ -24,7 +24,8 @@ type Options struct {
 	Domain string
 	// PreviewDomain is the parent of preview hosts, for example "preview.localhost".
 	PreviewDomain string
-	Lookup        deployment.Lookup
+	// Lookup must return at once when its context has ended, as a [deployment.Table] does: a [Lane] asks in this way for what is remembered.
+	Lookup deployment.Lookup
 	// Activity hears of traffic to previews. Defaults to nobody.
 	Activity Activity
 	// Scheme is how browsers reach the router: "http" or "https". Empty means by the connection, which is wrong
@@ -95,7 +96,6 @@ type Router struct {
 	// local connects to this machine and nothing else, services to what is not this machine or another private place.
 	local, services *http.Transport
 	buffers         *bufferPool
-	places          places // of the lane
 
 	headerTimeout time.Duration
 	silence       *log.Logger

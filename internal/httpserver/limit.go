@@ -55,6 +55,12 @@ func (c *limitConn) Close() error {
 	return c.Conn.Close()
 }
 
+// NetConn is the connection itself, whose end Leave has to follow.
+func (c *limitConn) NetConn() net.Conn { return c.Conn }
+
+// Leave makes room for another connection. It may be called more than once.
+func (c *limitConn) Leave() { c.leave() }
+
 // SyscallConn implements syscall.Conn.
 func (c *limitConn) SyscallConn() (syscall.RawConn, error) {
 	if own, ok := c.Conn.(syscall.Conn); ok {

@@ -10,7 +10,7 @@ import (
 var errClosed = errors.New("deployment table is closed")
 
 // cache remembers what load returned, found or not found, for a short time. Any number of callers that miss the same
-// key at once cause one load.
+// key at once cause one load. What is asked for in the last quarter of its time is loaded anew meanwhile, so that nobody waits for what is in use.
 type cache[V any] struct {
 	load          func(context.Context, string) (V, error)
 	now           func() time.Time
@@ -31,6 +31,7 @@ type entry[V any] struct {
 	value V
 	err   error // nil or ErrNotFound
 	until time.Time
+	renew time.Time // from then on it is worth a load
 }
 
 type flight[V any] struct {
@@ -68,7 +69,9 @@ func (c *cache[V]) entryOrFlight(key string) (*flight[V], entry[V]) {
 		return nil, entry[V]{err: errClosed}
 	}
 	now := c.now()
-	if e, ok := c.entries[key]; ok && now.Before(e.until) {
+	e, ok := c.entries[key]
+	known := ok && now.Before(e.until)
+	if known && now.Before(e.renew) {
 		return nil, e
 	}
 	f := c.flights[key]
@@ -76,6 +79,9 @@ func (c *cache[V]) entryOrFlight(key string) (*flight[V], entry[V]) {
 		f = &flight[V]{done: make(chan struct{})}
 		c.flights[key] = f
 		c.running.Go(func() { c.fly(key, f, now) })
+	}
+	if known {
+		return nil, e
 	}
 	return f, entry[V]{}
 }
@@ -99,9 +105,9 @@ func (c *cache[V]) fly(key string, f *flight[V], started time.Time) {
 	// The age counts from before the read, or the promise about freshness would stretch by its duration.
 	switch {
 	case f.err == nil:
-		c.store(key, entry[V]{value: f.value, until: started.Add(c.fresh)})
+		c.store(key, entry[V]{f.value, nil, started.Add(c.fresh), started.Add(c.fresh - c.fresh/4)})
 	case errors.Is(f.err, ErrNotFound):
-		c.store(key, entry[V]{err: f.err, until: started.Add(c.absent)})
+		c.store(key, entry[V]{f.value, f.err, started.Add(c.absent), started.Add(c.absent - c.absent/4)})
 	}
 }
 

@@ -109,4 +109,52 @@ func TestLoadsAreBoundedInTime(t *testing.T) {
 	})
 }
 
+// TestWhatIsInUseIsLoadedAhead: nobody waits for the database as long as it answers within a quarter of the time.
+func TestWhatIsInUseIsLoadedAhead(t *testing.T) {
+	t.Parallel()
+	route := deployment.Preview{SandboxID: "sbx-a", Token: tokenA, Fence: 1, Endpoint: "127.0.0.1:4000"}
+	synctest.Test(t, func(t *testing.T) {
+		took := 100 * time.Millisecond
+		slow := &slowDriver{route: route, wait: func(context.Context) error {
+			time.Sleep(took)
+			return nil
+		}}
+		table := deployment.NewTable(slow, deployment.Options{})
+		defer table.Close()
+		ended, end := context.WithCancel(t.Context())
+		end() // whoever would have to wait gives up
+		ask := func() error { return second(table.Preview(ended, "sbx-a")) }
+		if err := ask(); !errors.Is(err, context.Canceled) {
+			t.Fatalf("before anything is known: %v", err)
+		}
+		for range 50 { // ten seconds, of which each row is good for one
+			time.Sleep(200 * time.Millisecond)
+			if err := ask(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := slow.reads.Load(); n < 10 || n > 14 {
+			t.Errorf("%d reads in ten seconds", n)
+		}
+		time.Sleep(time.Second)
+		if err := ask(); !errors.Is(err, context.Canceled) {
+			t.Errorf("what nobody asked for is loaded: %v", err)
+		}
+
+		// A slower one is waited for, but not before the second is over.
+		time.Sleep(200 * time.Millisecond) // the load that was begun took half of it
+		took = time.Second
+		for _, wait := range []time.Duration{600 * time.Millisecond, 199 * time.Millisecond} {
+			time.Sleep(wait)
+			if err := ask(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Millisecond)
+		if err := ask(); !errors.Is(err, context.Canceled) {
+			t.Errorf("a row is good for more than its second: %v", err)
+		}
+	})
+}
+
 func second[T any](_ T, err error) error { return err }

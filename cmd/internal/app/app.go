@@ -68,6 +68,7 @@ func Start(ctx context.Context, c Config, roles []Role, log *slog.Logger) (_ *Ap
 		}
 		ln = httpserver.Limit(ln, c.MaxConnections)
 		if a.doors.router != nil {
+			spareProcessor()
 			ln = a.doors.router.Lane(ln)
 		}
 		a.doors.boundPushes(c, parts)

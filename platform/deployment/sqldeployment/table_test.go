@@ -68,23 +68,23 @@ func TestFreshness(t *testing.T) {
 	table := deployment.NewTable(behind, deployment.Options{Now: clock.Now})
 
 	mustMiss(t, table)
-	clock.advance(249 * time.Millisecond)
+	clock.advance(187 * time.Millisecond)
 	if err := behind.PutPreview(t.Context(), preview(1)); err != nil { // as another process does
 		t.Fatal(err)
 	}
 	mustMiss(t, table)
-	behind.wantReads(t, 1, "absence is remembered for 250 ms")
-	clock.advance(time.Millisecond)
+	behind.wantReads(t, 1, "absence is remembered for 250 ms, and loaded anew in the last quarter at the earliest")
+	clock.advance(63 * time.Millisecond)
 	mustFind(t, table, 1)
 	behind.wantReads(t, 2, "and not longer")
 
 	if err := behind.WithdrawPreview(t.Context(), "sbx-a", 1); err != nil {
 		t.Fatal(err)
 	}
-	clock.advance(999 * time.Millisecond)
+	clock.advance(749 * time.Millisecond)
 	mustFind(t, table, 1)
-	behind.wantReads(t, 2, "a route is remembered for 1 s")
-	clock.advance(time.Millisecond)
+	behind.wantReads(t, 2, "a route is remembered for 1 s, and loaded anew in the last quarter at the earliest")
+	clock.advance(251 * time.Millisecond)
 	mustMiss(t, table)
 	behind.wantReads(t, 3, "and not longer")
 }

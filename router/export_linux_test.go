@@ -18,3 +18,6 @@ func (l *Lane) Lanes() int {
 	defer l.mu.Unlock()
 	return len(l.conns)
 }
+
+// Asides is how often a poller left a connection to a goroutine.
+func (l *Lane) Asides() int64 { return l.asides.Load() }
