@@ -76,7 +76,7 @@ var vendors = map[string][]string{
 	"cloud.google.com/go/pubsub":    {"events/pubsubbus", "internal/testenv", "cmd/internal/app", "schemas"},
 	"cloud.google.com/go/firestore": {"platform/session/firestoresession", "internal/testenv", "cmd/internal/app"},
 	"cloud.google.com/go/run":       {"platform/sandbox/cloudrunsandbox", "internal/testenv", "internal/testenv/cloudrunfake", "cmd/internal/app", "cmd/internal/doctor"},
-	"cloud.google.com/go/scheduler": {"cmd/internal/app", "cmd/internal/doctor", "cmd/vibectl", "internal/testenv/schedulerfake"},
+	"cloud.google.com/go/scheduler": {"cmd/internal/app", "cmd/internal/cloudscheduler", "cmd/internal/doctor", "cmd/vibectl", "internal/testenv/schedulerfake"},
 	"github.com/redis/go-redis":     {"platform/ratelimit/redislimit", "internal/testenv", "cmd/internal/app"},
 	"github.com/jackc/pgx":          {"internal/sqldb", "internal/testenv"},
 	"modernc.org/sqlite":            {"internal/sqldb"},

@@ -319,7 +319,7 @@ func TestTracesMetricsAndLogs(t *testing.T) {
 	}
 	s.runs = [][]Message{s.published["topic"]}
 	for i := range s.runs[0] {
-		s.runs[0][i].Attempt = 1
+		s.runs[0][i].Attempt = i + 1
 	}
 	play(t, s, o, func(ctx context.Context, b *Bus) error {
 		return b.Consume(ctx, orderedSub, func(ctx context.Context, m Message) error {
@@ -359,8 +359,13 @@ func TestTracesMetricsAndLogs(t *testing.T) {
 				counts[m.Name+" "+outcome.AsString()] += point.Value
 			}
 		}
+		if histogram, ok := m.Data.(metricdata.Histogram[int64]); ok {
+			for _, point := range histogram.DataPoints {
+				counts[m.Name] += point.Sum
+			}
+		}
 	}
-	want := map[string]int64{"events.published accepted": 2, "events.settled handled": 1, "events.settled parked": 1}
+	want := map[string]int64{"events.published accepted": 2, "events.settled handled": 1, "events.settled parked": 1, "events.attempts": 1 + 2}
 	if diff := cmp.Diff(want, counts); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
 	}

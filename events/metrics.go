@@ -17,17 +17,19 @@ import (
 //	events.settled          {message}  subscription, outcome: handled, retried, postponed, parked, released
 //	events.handle.duration  s          subscription: one call of the handler's run, parking included
 //	events.age              s          subscription: from the event's time to its being handled or parked
+//	events.attempts         {attempt}  subscription: how many a message took until it was handled or parked
 type metrics struct {
 	published metric.Int64Counter
 	settled   metric.Int64Counter
 	duration  metric.Float64Histogram
 	age       metric.Float64Histogram
+	attempts  metric.Int64Histogram
 }
 
 func newMetrics(provider metric.MeterProvider, log *slog.Logger) *metrics {
 	meter := provider.Meter(scope)
 	var m metrics
-	errs := make([]error, 4)
+	errs := make([]error, 5)
 	m.published, errs[0] = meter.Int64Counter("events.published", metric.WithUnit("{message}"),
 		metric.WithDescription("Messages given to Publish."))
 	m.settled, errs[1] = meter.Int64Counter("events.settled", metric.WithUnit("{message}"),
@@ -38,6 +40,9 @@ func newMetrics(provider metric.MeterProvider, log *slog.Logger) *metrics {
 	m.age, errs[3] = meter.Float64Histogram("events.age", metric.WithUnit("s"),
 		metric.WithDescription("Time from the event to its being handled or parked."),
 		metric.WithExplicitBucketBoundaries(.005, .01, .05, .1, .5, 1, 5, 10, 60, 600, 3600, 86400))
+	m.attempts, errs[4] = meter.Int64Histogram("events.attempts", metric.WithUnit("{attempt}"),
+		metric.WithDescription("Attempts that a message took until it was handled or parked."),
+		metric.WithExplicitBucketBoundaries(1, 2, 3, 5, 10, 20))
 	if err := errors.Join(errs...); err != nil { // the instruments still work, as no-ops
 		log.Error("events: metrics are incomplete", "error", err)
 	}
@@ -72,6 +77,7 @@ func (b *Bus) measured(sub Subscription, next stage) stage {
 			b.metrics.settled.Add(ctx, 1, settled[o.kind])
 			if o.verdict.Done {
 				b.metrics.age.Record(ctx, max(0, time.Since(run[i].Time).Seconds()), labels)
+				b.metrics.attempts.Record(ctx, int64(run[i].Attempt), labels)
 			}
 		}
 		return outcomes

@@ -11,7 +11,7 @@ import (
 type ConsoleOptions struct {
 	// Enabled serves them.
 	Enabled bool
-	// Options are those of [console.New]; API, Callers, PreviewURL, DeadLetters and Deployments are set here.
+	// Options are those of [console.New]; Callers, PreviewURL, DeadLetters and Deployments are set here, and API when it is nil.
 	console.Options
 }
 
@@ -25,7 +25,10 @@ func (g *Gateway) withConsole(api http.Handler) (http.Handler, error) {
 		return api, nil
 	}
 	o := g.Console.Options
-	o.API, o.Callers, o.PreviewURL = api, g.Callers, g.PreviewURL
+	o.Callers, o.PreviewURL = g.Callers, g.PreviewURL
+	if o.API == nil {
+		o.API = api
+	}
 	o.DeadLetters, o.Deployments = g.Letters != nil, g.Deployments != nil
 	pages, err := console.New(o)
 	if err != nil {

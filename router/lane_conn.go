@@ -53,6 +53,8 @@ type laneConn struct {
 	pulse  pulse      // of the request under way
 	seats  *seats     // of the last one
 	own    slot
+	// answers is how many requests were routed.
+	answers uint
 
 	phase atomic.Int32
 	since atomic.Int64 // when the phase began, by the lane's clock

@@ -172,6 +172,7 @@ func (c *laneConn) advanceHead(s *scratch) bool {
 		c.aside()
 		return false
 	}
+	x.answered(r.status)
 	c.phase.Store(int32(phaseBody))
 	body := buf[size:n]
 	x.reusable = !r.old && !r.close && int64(len(body)) <= x.left

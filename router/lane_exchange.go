@@ -38,6 +38,9 @@ type laneExchange struct {
 	written  bool          // the client has a part of the answer
 	reusable bool
 	kept     bool // the connection to the upstream is kept already
+
+	since   time.Time // when it began; zero: it is not measured
+	counted bool      // in the metrics
 }
 
 // begin makes x the request that was parsed, unless the lane cannot answer it, or cannot before ctx ends.
@@ -53,12 +56,23 @@ func (x *laneExchange) begin(c *laneConn, ctx context.Context) bool { //nolint:r
 	}
 	c.seats = seats
 	*x = laneExchange{c: c, rt: rt, route: route, begun: true}
+	if c.answers++; c.answers%measureEvery == 1 {
+		x.since = time.Now() // the lane's own clock is too coarse for this
+	}
 	if route.kind == previewSite && rt.activity != nil {
 		x.pulse = &c.pulse
 		x.pulse.begin(rt, route.name)
 	}
 	c.enter(phaseWait)
 	return true
+}
+
+// answered counts the answer by its status, once.
+func (x *laneExchange) answered(status int) {
+	if !x.counted {
+		x.counted = true
+		x.rt.metrics.answered(x.route.kind, status, x.since)
+	}
 }
 
 // end is the end of it, whatever became of it.
@@ -151,6 +165,7 @@ func (x *laneExchange) run() error {
 			x.written = false // the answer itself can still be another
 		}
 	}
+	x.answered(c.res.status)
 	c.phase.Store(int32(phaseBody))
 	if isEventStreamType(x.c.res.kind) {
 		x.pulse = nil // server-sent events are the server's talk
@@ -279,6 +294,7 @@ func (x *laneExchange) fail(err error) verdict {
 	if x.written {
 		return hangUp
 	}
+	x.answered(http.StatusInternalServerError)
 	c, text := x.c, appErrorText
 	b := c.out[:0]
 	b = append(b, "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"+

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"time"
 
 	"vibesdk-gcp/platform/deployment"
 )
@@ -14,6 +15,8 @@ import (
 // exchange is one request on its way to an upstream and back.
 type exchange struct {
 	router    *Router
+	begun     time.Time
+	counted   bool // in the metrics
 	kind      site
 	name      string // sandbox id or app name
 	place     deployment.Place
@@ -40,7 +43,7 @@ type exchange struct {
 func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
 	x.client, x.w, x.websocket = r, w, isWebSocket(r)
 	if r.ContentLength > x.router.maxBody {
-		reply(w, http.StatusRequestEntityTooLarge, bodyTooLargeText)
+		x.refuse(w, http.StatusRequestEntityTooLarge, bodyTooLargeText)
 		return
 	}
 	key := busyKey{x.kind, x.name}
@@ -48,7 +51,7 @@ func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		x.router.failed(r, "admit", x.kind, x.name, errors.New("too many requests are under way"))
 		w.Header().Set("Retry-After", "1")
-		reply(w, http.StatusServiceUnavailable, busyText)
+		x.refuse(w, http.StatusServiceUnavailable, busyText)
 		return
 	}
 	defer x.router.busy.leave(seats)
@@ -153,7 +156,22 @@ func (x *exchange) scheme() string {
 	return "http"
 }
 
+// answered counts the answer once: an upgrade can still fail after its head.
+func (x *exchange) answered(status int) {
+	if !x.counted {
+		x.counted = true
+		x.router.metrics.answered(x.kind, status, x.begun)
+	}
+}
+
+// refuse answers without the upstream, or in its place.
+func (x *exchange) refuse(w http.ResponseWriter, status int, text string) {
+	x.answered(status)
+	reply(w, status, text)
+}
+
 func (x *exchange) modify(res *http.Response) error {
+	x.answered(res.StatusCode)
 	x.follow(res)
 	scopeCookies(res.Header)
 	if res.StatusCode == http.StatusSwitchingProtocols {
@@ -190,16 +208,16 @@ func (x *exchange) modify(res *http.Response) error {
 func (x *exchange) fail(w http.ResponseWriter, _ *http.Request, err error) {
 	switch {
 	case x.upload != nil && x.upload.large.Load():
-		reply(w, http.StatusRequestEntityTooLarge, bodyTooLargeText)
+		x.refuse(w, http.StatusRequestEntityTooLarge, bodyTooLargeText)
 	case x.upload != nil && x.upload.broken.Load():
-		reply(w, http.StatusBadRequest, badBodyText)
+		x.refuse(w, http.StatusBadRequest, badBodyText)
 	case x.kind == previewSite:
 		x.router.failed(x.client, "reach upstream", x.kind, x.name, err)
 		x.router.mark(w.Header(), "sandbox-error", x.client.Header.Get("Origin"))
-		reply(w, http.StatusInternalServerError, routingErrorText)
+		x.refuse(w, http.StatusInternalServerError, routingErrorText)
 	default:
 		x.router.failed(x.client, "reach upstream", x.kind, x.name, err)
-		reply(w, http.StatusInternalServerError, appErrorText)
+		x.refuse(w, http.StatusInternalServerError, appErrorText)
 	}
 }
 

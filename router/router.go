@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+
 	"vibesdk-gcp/platform/deployment"
 )
 
@@ -56,6 +58,8 @@ type Options struct {
 	HeaderTimeout time.Duration
 	// Logger defaults to slog.Default. Tokens are never logged.
 	Logger *slog.Logger
+	// MeterProvider is for the metrics. Defaults to none.
+	MeterProvider metric.MeterProvider
 	// Now defaults to time.Now, for a [Lane] to one reading of it every 50 ms.
 	Now func() time.Time
 }
@@ -92,6 +96,7 @@ type Router struct {
 	ownerKey  []byte
 	maxBody   int64
 	busy      *busy
+	metrics   *metrics
 
 	// local connects to this machine and nothing else, services to what is not this machine or another private place.
 	local, services *http.Transport
@@ -143,6 +148,9 @@ func New(o Options) (*Router, error) {
 		// What ReverseProxy would print lacks the sandbox; the wrappers around it log the same events with it.
 		silence: log.New(io.Discard, "", 0),
 	}
+	if rt.metrics, err = newMetrics(o.MeterProvider); err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
 	rt.local = newTransport(newDialer(rt.localAddress), o.HeaderTimeout)
 	rt.services = newTransport(newDialer(rt.serviceAddress), o.HeaderTimeout)
 	for _, origin := range o.AllowedOrigins {
@@ -193,9 +201,10 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 const noToken = "----------------"
 
 func (rt *Router) servePreview(w http.ResponseWriter, r *http.Request, label string) {
+	begun := time.Now()
 	id, token, ok := parsePreviewLabel(label)
 	if !ok {
-		reply(w, http.StatusNotFound, notFoundText)
+		rt.refuse(w, previewSite, begun, http.StatusNotFound, notFoundText)
 		return
 	}
 	p, err := rt.lookup.Preview(r.Context(), id)
@@ -204,14 +213,14 @@ func (rt *Router) servePreview(w http.ResponseWriter, r *http.Request, label str
 	}
 	if err != nil {
 		rt.failed(r, "look up", previewSite, id, err)
-		reply(w, http.StatusInternalServerError, routingErrorText)
+		rt.refuse(w, previewSite, begun, http.StatusInternalServerError, routingErrorText)
 		return
 	}
 	if subtle.ConstantTimeCompare([]byte(p.Token), []byte(token)) != 1 {
-		reply(w, http.StatusNotFound, notFoundText)
+		rt.refuse(w, previewSite, begun, http.StatusNotFound, notFoundText)
 		return
 	}
-	x := &exchange{router: rt, kind: previewSite, name: id, place: deployment.Place{Target: deployment.TargetOf(p.Endpoint), Endpoint: p.Endpoint}}
+	x := &exchange{router: rt, begun: begun, kind: previewSite, name: id, place: deployment.Place{Target: deployment.TargetOf(p.Endpoint), Endpoint: p.Endpoint}}
 	if rt.activity != nil {
 		x.pulse = newPulse(rt, id)
 	}
@@ -219,24 +228,31 @@ func (rt *Router) servePreview(w http.ResponseWriter, r *http.Request, label str
 }
 
 func (rt *Router) serveApp(w http.ResponseWriter, r *http.Request, name string) {
+	begun := time.Now()
 	a, err := rt.lookup.App(r.Context(), name)
 	if err != nil && !errors.Is(err, deployment.ErrNotFound) {
 		rt.failed(r, "look up", appSite, name, err)
-		reply(w, http.StatusInternalServerError, appErrorText)
+		rt.refuse(w, appSite, begun, http.StatusInternalServerError, appErrorText)
 		return
 	}
-	x := &exchange{router: rt, kind: appSite, name: name, gated: a.Gated()}
+	x := &exchange{router: rt, begun: begun, kind: appSite, name: name, gated: a.Gated()}
 	admitted := false
 	if err == nil {
 		admitted, x.ownerToken = rt.admits(a, r)
 	}
 	if !admitted { // a private app is not told from one that is not there
-		reply(w, http.StatusNotFound, appUnavailableText)
+		rt.refuse(w, appSite, begun, http.StatusNotFound, appUnavailableText)
 		return
 	}
 	x.place, x.visitor = placeFor(a, r)
 	x.split = a.Rollout != nil
 	x.serve(w, r)
+}
+
+// refuse answers a request for a preview or an app without asking it.
+func (rt *Router) refuse(w http.ResponseWriter, kind site, begun time.Time, status int, text string) {
+	rt.metrics.answered(kind, status, begun)
+	reply(w, status, text)
 }
 
 // failed logs, unless the client has left, which fails everything done for it.

@@ -57,14 +57,15 @@ what to do about it. What cannot be looked at is skipped, with the reason. The e
 			if err != nil {
 				return err
 			}
-			jobs, ticks := place, place
-			jobs.Endpoint, ticks.Endpoint = runEndpoint, schedulerEndpoint
-			sandboxes := jobs
-			sandboxes.Project = cmp.Or(config.CloudRun.Project, jobs.Project)
-			sandboxes.Region = cmp.Or(jobs.Region, config.CloudRun.Location)
-			found = append(found, doctor.Job(ctx, jobs, job)...)
+			// Sandboxes, and the job that builds them, may have a project of their own.
+			sandboxes, ticks := place, place
+			sandboxes.Endpoint, ticks.Endpoint = runEndpoint, cmp.Or(schedulerEndpoint, config.Scheduler.Endpoint)
+			sandboxes.Project = cmp.Or(config.CloudRun.Project, place.Project)
+			sandboxes.Region = cmp.Or(place.Region, config.CloudRun.Location)
+			ticks.Region = cmp.Or(place.Region, config.Scheduler.Location)
+			found = append(found, doctor.Job(ctx, sandboxes, cmp.Or(job, config.CloudRun.Job))...)
 			found = append(found, doctor.Services(ctx, sandboxes)...)
-			found = append(found, doctor.Schedules(ctx, ticks, prefix, config.PubSubPrefix, entries)...)
+			found = append(found, doctor.Schedules(ctx, ticks, cmp.Or(prefix, config.Scheduler.JobPrefix()), config.PubSubPrefix, entries)...)
 			if err := c.printFindings(found); err != nil {
 				return err
 			}
@@ -75,10 +76,10 @@ what to do about it. What cannot be looked at is skipped, with the reason. The e
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&place.Project, "project", "", "project of the job and the schedules (PUBSUB_PROJECT)")
-	flags.StringVar(&place.Region, "region", "", "region of the job and the schedules")
-	flags.StringVar(&job, "job", "vibesdk-sandbox-job", "job that builds sandboxes")
-	flags.StringVar(&prefix, "prefix", "vibesdk-", "stands before the names of the schedules' jobs")
+	flags.StringVar(&place.Project, "project", "", "project of the schedules, and of the job without CLOUD_RUN_PROJECT (PUBSUB_PROJECT)")
+	flags.StringVar(&place.Region, "region", "", "region of the job and the schedules (CLOUD_RUN_LOCATION, SCHEDULER_LOCATION)")
+	flags.StringVar(&job, "job", "", "job that builds sandboxes (SANDBOX_JOB; default: vibesdk-sandbox-job)")
+	flags.StringVar(&prefix, "prefix", "", "stands before the names of the schedules' jobs (PUBSUB_PREFIX; default: "+app.DefaultJobPrefix+")")
 	flags.BoolVar(&strict, "strict", false, "warnings fail as well")
 	flags.StringVar(&runEndpoint, "run-endpoint", "", "host:port of a stand-in for Cloud Run, without TLS")
 	flags.StringVar(&schedulerEndpoint, "scheduler-endpoint", "", "host:port of a stand-in for Cloud Scheduler, without TLS")

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vibesdk-gcp/cmd/internal/app"
+	"vibesdk-gcp/cmd/internal/cloudscheduler"
 	"vibesdk-gcp/internal/schedule"
 )
 
@@ -20,7 +21,7 @@ const errDrift exitError = 2
 type schedulesCLI struct {
 	*cli
 	file   string
-	naming naming
+	naming cloudscheduler.Naming
 	// topicPrefix and endpoint are flags that have a default elsewhere when they are not given.
 	topicPrefix, endpoint string
 }
@@ -30,13 +31,13 @@ func (c *cli) schedulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "schedules", Aliases: []string{"schedule"}, Short: "What happens by the clock: jobs of Cloud Scheduler",
 		Long: "Jobs of Cloud Scheduler, made from the schedule file. Only jobs whose names have the prefix and whose descriptions end with\n" +
-			strings.TrimSpace(ownMark) + " are changed. A vibed with the role ticker needs none of them: it reads the same file.",
+			strings.TrimSpace(cloudscheduler.OwnMark) + " are changed. A vibed with the role ticker needs none of them: it reads the same file.",
 	}
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&s.file, "file", "", "schedule file (default: infra/schedules.yaml as it was built in)")
-	flags.StringVar(&s.naming.project, "project", "", "project of the jobs and the topics (PUBSUB_PROJECT)")
-	flags.StringVar(&s.naming.location, "location", "", "region of the jobs (SCHEDULER_LOCATION)")
-	flags.StringVar(&s.naming.prefix, "prefix", "vibesdk-", "stands before the names of the jobs")
+	flags.StringVar(&s.naming.Project, "project", "", "project of the jobs and the topics (PUBSUB_PROJECT)")
+	flags.StringVar(&s.naming.Location, "location", "", "region of the jobs (SCHEDULER_LOCATION)")
+	flags.StringVar(&s.naming.Prefix, "prefix", "", "stands before the names of the jobs (PUBSUB_PREFIX; default: "+app.DefaultJobPrefix+")")
 	flags.StringVar(&s.topicPrefix, "topic-prefix", "", "stands before the names of the topics (PUBSUB_PREFIX; default: --prefix)")
 	flags.StringVar(&s.endpoint, "endpoint", "", "address of a stand-in for the service, without TLS (SCHEDULER_EMULATOR_HOST)")
 	cmd.AddCommand(
@@ -48,7 +49,7 @@ func (c *cli) schedulesCommand() *cobra.Command {
 }
 
 // open reads flags, environment and file, and connects. Everything is checked before anything is asked.
-func (s *schedulesCLI) open(cmd *cobra.Command) (*cloudScheduler, []schedule.Entry, error) {
+func (s *schedulesCLI) open(cmd *cobra.Command) (*cloudscheduler.Service, []schedule.Entry, error) {
 	config, err := app.SchedulerConfigFromEnvironment()
 	if err != nil {
 		return nil, nil, err
@@ -58,37 +59,40 @@ func (s *schedulesCLI) open(cmd *cobra.Command) (*cloudScheduler, []schedule.Ent
 			*flag = fallback
 		}
 	}
-	pick(&s.naming.project, config.Project)
-	pick(&s.naming.location, config.Location)
+	pick(&s.naming.Project, config.Project)
+	pick(&s.naming.Location, config.Location)
 	pick(&s.endpoint, config.Endpoint)
-	s.naming.topicPrefix = s.topicPrefix
+	if !cmd.Flags().Changed("prefix") {
+		s.naming.Prefix = config.JobPrefix()
+	}
+	s.naming.TopicPrefix = s.topicPrefix
 	if !cmd.Flags().Changed("topic-prefix") {
-		s.naming.topicPrefix = config.TopicPrefix
-		pick(&s.naming.topicPrefix, s.naming.prefix)
+		s.naming.TopicPrefix = config.TopicPrefix
+		pick(&s.naming.TopicPrefix, s.naming.Prefix)
 	}
 	switch {
-	case s.naming.project == "":
+	case s.naming.Project == "":
 		return nil, nil, errors.New("--project or PUBSUB_PROJECT is required")
-	case s.naming.location == "":
+	case s.naming.Location == "":
 		return nil, nil, errors.New("--location or SCHEDULER_LOCATION is required, like europe-west1")
-	case !strings.HasSuffix(s.naming.prefix, "-") || len(s.naming.prefix) < 2:
-		return nil, nil, fmt.Errorf("--prefix %q must end with a dash: it tells our jobs from others", s.naming.prefix)
+	case !strings.HasSuffix(s.naming.Prefix, "-") || len(s.naming.Prefix) < 2:
+		return nil, nil, fmt.Errorf("--prefix %q must end with a dash: it tells our jobs from others", s.naming.Prefix)
 	}
 	entries, err := app.LoadSchedules(s.file)
 	if err != nil {
 		return nil, nil, err
 	}
-	cloud, err := openScheduler(cmd.Context(), s.naming, s.endpoint)
+	cloud, err := cloudscheduler.Open(cmd.Context(), s.naming, s.endpoint)
 	return cloud, entries, err
 }
 
 // with opens, calls fn and closes.
-func (s *schedulesCLI) with(cmd *cobra.Command, fn func(ctx context.Context, cloud *cloudScheduler, entries []schedule.Entry) error) (err error) {
+func (s *schedulesCLI) with(cmd *cobra.Command, fn func(ctx context.Context, cloud *cloudscheduler.Service, entries []schedule.Entry) error) (err error) {
 	cloud, entries, err := s.open(cmd)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, cloud.client.Close()) }()
+	defer func() { err = errors.Join(err, cloud.Close()) }()
 	return fn(cmd.Context(), cloud, entries)
 }
 
@@ -96,12 +100,12 @@ func (s *schedulesCLI) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List our jobs, when they run next and how the last time went", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.with(cmd, func(ctx context.Context, cloud *cloudScheduler, _ []schedule.Entry) error {
-				jobs, err := cloud.list(ctx)
+			return s.with(cmd, func(ctx context.Context, cloud *cloudscheduler.Service, _ []schedule.Entry) error {
+				jobs, err := cloud.List(ctx)
 				if err != nil {
 					return err
 				}
-				return s.printJobs(cloud.naming, jobs)
+				return s.printJobs(cloud.Naming, jobs)
 			})
 		},
 	}
@@ -112,12 +116,12 @@ func (s *schedulesCLI) diffCommand() *cobra.Command {
 		Use: "diff", Short: "Show how our jobs differ from the schedule file", Args: cobra.NoArgs,
 		Long: "Show how our jobs differ from the schedule file. The exit status is 2 when they do.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.with(cmd, func(ctx context.Context, cloud *cloudScheduler, entries []schedule.Entry) error {
-				jobs, err := cloud.list(ctx)
+			return s.with(cmd, func(ctx context.Context, cloud *cloudscheduler.Service, entries []schedule.Entry) error {
+				jobs, err := cloud.List(ctx)
 				if err != nil {
 					return err
 				}
-				drifts := compare(cloud.naming, entries, jobs)
+				drifts := cloudscheduler.Compare(cloud.Naming, entries, jobs)
 				if err := s.printDrift(drifts, len(entries)); err != nil {
 					return err
 				}
@@ -137,12 +141,12 @@ func (s *schedulesCLI) applyCommand() *cobra.Command {
 		Long: "Make our jobs what the schedule file says: make those that are missing, change those that differ, remove those of ours that the file\n" +
 			"does not have any more. A job that somebody paused stays paused. One that fails does not keep it from the others.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.with(cmd, func(ctx context.Context, cloud *cloudScheduler, entries []schedule.Entry) error {
-				jobs, err := cloud.list(ctx)
+			return s.with(cmd, func(ctx context.Context, cloud *cloudscheduler.Service, entries []schedule.Entry) error {
+				jobs, err := cloud.List(ctx)
 				if err != nil {
 					return err
 				}
-				return s.apply(ctx, cloud, compare(cloud.naming, entries, jobs), dry, adopt, resume)
+				return s.apply(ctx, cloud, cloudscheduler.Compare(cloud.Naming, entries, jobs), dry, adopt, resume)
 			})
 		},
 	}
@@ -160,19 +164,19 @@ type done struct {
 	Error  string `json:"error,omitempty"`
 }
 
-func (s *schedulesCLI) apply(ctx context.Context, cloud *cloudScheduler, drifts []drift, dry, adopt, resume bool) error {
+func (s *schedulesCLI) apply(ctx context.Context, cloud *cloudscheduler.Service, drifts []cloudscheduler.Drift, dry, adopt, resume bool) error {
 	var failed []error
 	results := []done{}
 	for _, d := range drifts {
-		action := map[string]string{driftMissing: "create", driftChanged: "change", driftExtra: "remove", driftForeign: "adopt"}[d.Kind]
-		do := func() error { return cloud.settle(ctx, d, adopt) }
-		if d.Kind == driftStopped {
+		action := map[string]string{cloudscheduler.Missing: "create", cloudscheduler.Changed: "change", cloudscheduler.Extra: "remove", cloudscheduler.Foreign: "adopt"}[d.Kind]
+		do := func() error { return cloud.Settle(ctx, d, adopt) }
+		if d.Kind == cloudscheduler.Stopped {
 			switch {
 			case d.State == schedulerpb.Job_UPDATE_FAILED.String():
 				action = "change"
 			case resume:
 				action = "resume"
-				do = func() error { return cloud.turn(ctx, d.Name, schedulerpb.Job_ENABLED) }
+				do = func() error { return cloud.Turn(ctx, d.Name, schedulerpb.Job_ENABLED) }
 			default:
 				results = append(results, done{Name: d.Name, Action: "left " + strings.ToLower(d.State)})
 				continue
@@ -181,8 +185,8 @@ func (s *schedulesCLI) apply(ctx context.Context, cloud *cloudScheduler, drifts 
 		result := done{Name: d.Name, Action: action}
 		err := error(nil)
 		switch {
-		case d.Kind == driftForeign && !adopt:
-			err = errNotOurs
+		case d.Kind == cloudscheduler.Foreign && !adopt:
+			err = cloudscheduler.ErrNotOurs
 		case dry:
 			result.Action = "would " + action
 		default:
@@ -205,8 +209,8 @@ func (s *schedulesCLI) turnCommand(name, short string, to schedulerpb.Job_State)
 	cmd := &cobra.Command{
 		Use: name + " NAME...", Short: short, Args: namesOr(&all),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.eachJob(cmd, args, all, name, func(ctx context.Context, cloud *cloudScheduler, job string) error {
-				return cloud.turn(ctx, job, to)
+			return s.eachJob(cmd, args, all, name, func(ctx context.Context, cloud *cloudscheduler.Service, job string) error {
+				return cloud.Turn(ctx, job, to)
 			})
 		},
 	}
@@ -219,8 +223,8 @@ func (s *schedulesCLI) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run NAME...", Short: "Let jobs publish now, whatever the time", Args: namesOr(&all),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.eachJob(cmd, args, all, "run", func(ctx context.Context, cloud *cloudScheduler, job string) error {
-				_, err := cloud.run(ctx, job)
+			return s.eachJob(cmd, args, all, "run", func(ctx context.Context, cloud *cloudscheduler.Service, job string) error {
+				_, err := cloud.Run(ctx, job)
 				return err
 			})
 		},
@@ -240,15 +244,15 @@ func namesOr(all *bool) cobra.PositionalArgs {
 }
 
 // eachJob calls fn for jobs by name; one that fails does not keep it from the others.
-func (s *schedulesCLI) eachJob(cmd *cobra.Command, args []string, all bool, action string, fn func(context.Context, *cloudScheduler, string) error) error {
-	return s.with(cmd, func(ctx context.Context, cloud *cloudScheduler, _ []schedule.Entry) error {
+func (s *schedulesCLI) eachJob(cmd *cobra.Command, args []string, all bool, action string, fn func(context.Context, *cloudscheduler.Service, string) error) error {
+	return s.with(cmd, func(ctx context.Context, cloud *cloudscheduler.Service, _ []schedule.Entry) error {
 		if all {
-			jobs, err := cloud.list(ctx)
+			jobs, err := cloud.List(ctx)
 			if err != nil {
 				return err
 			}
 			for _, job := range jobs {
-				if short, _ := cloud.short(job.GetName()); cloud.owns(job) {
+				if short, _ := cloud.Short(job.GetName()); cloud.Owns(job) {
 					args = append(args, short)
 				}
 			}

@@ -9,6 +9,8 @@ import (
 	"cloud.google.com/go/scheduler/apiv1/schedulerpb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"vibesdk-gcp/cmd/internal/cloudscheduler"
 )
 
 // jobLine is one of our jobs, for people and scripts.
@@ -24,13 +26,13 @@ type jobLine struct {
 	Result   string `json:"result,omitempty"`
 }
 
-func (s *schedulesCLI) printJobs(n naming, jobs []*schedulerpb.Job) error {
+func (s *schedulesCLI) printJobs(n cloudscheduler.Naming, jobs []*schedulerpb.Job) error {
 	lines := []jobLine{}
 	for _, job := range jobs {
-		if !n.owns(job) {
+		if !n.Owns(job) {
 			continue
 		}
-		short, _ := n.short(job.GetName())
+		short, _ := n.Short(job.GetName())
 		line := jobLine{
 			Name: short, State: strings.ToLower(job.GetState().String()), Cron: job.GetSchedule(), TimeZone: job.GetTimeZone(),
 			Topic: job.GetPubsubTarget().GetTopicName(), Payload: string(job.GetPubsubTarget().GetData()),
@@ -70,10 +72,10 @@ func dash(s string) string {
 	return s
 }
 
-func (s *schedulesCLI) printDrift(drifts []drift, entries int) error {
+func (s *schedulesCLI) printDrift(drifts []cloudscheduler.Drift, entries int) error {
 	if s.format == "json" {
 		if drifts == nil {
-			drifts = []drift{}
+			drifts = []cloudscheduler.Drift{}
 		}
 		return s.printJSON(drifts)
 	}
@@ -83,8 +85,8 @@ func (s *schedulesCLI) printDrift(drifts []drift, entries int) error {
 	}
 	for _, d := range drifts {
 		text := map[string]string{
-			driftMissing: "there is no such job", driftChanged: "is not what the file says", driftExtra: "is not in the file any more",
-			driftForeign: "is there, and was not made from the file", driftStopped: "is " + strings.ToLower(d.State),
+			cloudscheduler.Missing: "there is no such job", cloudscheduler.Changed: "is not what the file says", cloudscheduler.Extra: "is not in the file any more",
+			cloudscheduler.Foreign: "is there, and was not made from the file", cloudscheduler.Stopped: "is " + strings.ToLower(d.State),
 		}[d.Kind]
 		fmt.Fprintf(s.out, "%s: %s\n", d.Name, text)
 		for _, f := range d.Fields {

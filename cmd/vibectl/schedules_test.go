@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"vibesdk-gcp/cmd/internal/app"
+	"vibesdk-gcp/cmd/internal/cloudscheduler"
 	"vibesdk-gcp/internal/testenv/schedulerfake"
 )
 
@@ -55,7 +57,7 @@ func (w *schedulesWorld) must(t *testing.T, args ...string) string {
 func (w *schedulesWorld) drift(t *testing.T) []string {
 	t.Helper()
 	out, err := w.do(t, "diff", "-o", "json")
-	var drifts []drift
+	var drifts []cloudscheduler.Drift
 	if jsonErr := json.Unmarshal([]byte(out), &drifts); jsonErr != nil {
 		t.Fatalf("%v: %v\n%s", jsonErr, err, out)
 	}
@@ -175,7 +177,7 @@ func TestOtherJobsAreLeftAlone(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	for _, command := range [][]string{{"pause", "b"}, {"resume", "b"}, {"run", "b"}, {"pause", "other"}} {
-		if _, err := w.do(t, command...); !errors.Is(err, errNotOurs) {
+		if _, err := w.do(t, command...); !errors.Is(err, cloudscheduler.ErrNotOurs) {
 			t.Errorf("%v: %v", command, err)
 		}
 	}
@@ -264,41 +266,32 @@ func TestApplyAfterLostAnswers(t *testing.T) {
 	}
 }
 
-// TestCreateMeetsAJobThatCameMeanwhile: between listing and creating.
-func TestCreateMeetsAJobThatCameMeanwhile(t *testing.T) {
-	t.Parallel()
-	w := newSchedules(t)
-	w.write(t, "a|* * * * *|DUE_JOBS")
-	n := naming{project: "p", location: "europe-west1", prefix: "vibesdk-", topicPrefix: "vibesdk-"}
-	cloud, err := openScheduler(t.Context(), n, w.Addr)
+// TestSchedulesFollowTheSettings: what vibed is told of its installation holds for vibectl as well, and needs no flags.
+func TestSchedulesFollowTheSettings(t *testing.T) {
+	fake := schedulerfake.Start(t)
+	for name, value := range map[string]string{
+		"PUBSUB_PROJECT": "p", "PUBSUB_PREFIX": "prod-", "SCHEDULER_LOCATION": "europe-west1", "SCHEDULER_EMULATOR_HOST": fake.Addr,
+	} {
+		t.Setenv(name, value)
+	}
+	if out, err := vibectl(t, "", "", "schedules", "apply"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	entries, err := app.LoadSchedules("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cloud.client.Close() })
-	entries, err := app.LoadSchedules(w.file)
-	if err != nil {
-		t.Fatal(err)
+	for _, e := range entries {
+		if topic := fake.Jobs()[schedulesParent+"/jobs/prod-"+e.Name].GetPubsubTarget().GetTopicName(); topic != "projects/p/topics/prod-"+e.Topic {
+			t.Errorf("the job of %s publishes to %q", e.Name, topic)
+		}
 	}
-	before := compare(n, entries, nil) // nothing was there
-	w.must(t, "apply")
-	w.Change(n.job("a"), func(j *schedulerpb.Job) { j.Schedule = "0 0 1 1 *" })
-	if err := cloud.settle(t.Context(), before[0], false); err != nil {
-		t.Errorf("ours: %v", err)
-	}
-	if got := w.drift(t); len(got) > 0 {
-		t.Errorf("drift: %q", got)
-	}
-	w.Change(n.job("a"), func(j *schedulerpb.Job) { j.Description = "made by hand" })
-	if err := cloud.settle(t.Context(), before[0], false); !errors.Is(err, errNotOurs) {
-		t.Errorf("somebody else's: %v", err)
-	}
-	// It was ours when it was listed, and is not any more.
-	if err := cloud.settle(t.Context(), drift{Name: "a", Kind: driftExtra, have: n.want(entries[0])}, false); !errors.Is(err, errNotOurs) || len(w.Jobs()) != 1 {
-		t.Errorf("removed somebody else's: %v", err)
-	}
-	w.Remove(n.job("a"))
-	if err := cloud.settle(t.Context(), drift{Name: "a", Kind: driftChanged, want: n.want(entries[0])}, false); err != nil || len(w.Jobs()) != 1 {
-		t.Errorf("changed what was removed meanwhile: %v", err)
+	fake.Change(schedulesParent+"/jobs/prod-due-jobs", func(j *schedulerpb.Job) { j.State = schedulerpb.Job_PAUSED })
+	out, _ := vibectl(t, "127.0.0.1:1", "", "doctor") // there is no gateway, which is not what this is about
+	for _, want := range []string{"ok +schedule prod-stale-sandboxes", "WARN +schedule prod-due-jobs +is PAUSED"} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("the doctor does not say %q:\n%s", want, out)
+		}
 	}
 }
 
@@ -382,11 +375,11 @@ func TestTerraformMakesTheSameJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Join(strings.Fields(string(body)), " ")
-	retry := naming{}.want(entries[0]).GetRetryConfig()
+	retry := cloudscheduler.Naming{}.Want(entries[0]).GetRetryConfig()
 	seconds := func(d *durationpb.Duration) string { return fmt.Sprintf("%ds", int(d.AsDuration()/time.Second)) }
 	for _, want := range []string{
 		`name = "${var.prefix}${each.key}"`,
-		`description = "${each.value.description}` + ownMark + `"`,
+		`description = "${each.value.description}` + cloudscheduler.OwnMark + `"`,
 		"schedule = each.value.cron", "time_zone = each.value.timeZone",
 		fmt.Sprintf("retry_count = %d", retry.GetRetryCount()),
 		fmt.Sprintf("max_doublings = %d", retry.GetMaxDoublings()),

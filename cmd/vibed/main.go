@@ -38,7 +38,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		Short: "Run the platform: every role, or those named",
 		Long: `Run the platform: every role, or those named.
 
-Roles: gateway, router, statewriter, callbackrunner, sandboxrunner, janitor, ticker. Without any, all run in this process.
+Roles: gateway, router, statewriter, callbackrunner, sandboxrunner, janitor, deadletters, ticker. Without any, all run in this process.
 Settings come from the environment; cmd/internal/app/config.go lists them.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -54,9 +54,9 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 			config.LogLevel = slog.LevelWarn // progress is what is shown
 		}
 	}
-	a, err := app.Start(ctx, config, o.roles, obs.NewLogger(stderr, obs.LogOptions{
-		Level: config.LogLevel, Format: config.LogFormat, Project: config.Telemetry.Project,
-	}))
+	log := obs.NewLogger(stderr, obs.LogOptions{Level: config.LogLevel, Format: config.LogFormat, Project: config.Telemetry.Project})
+	obs.LogComplaints(log)
+	a, err := app.Start(ctx, config, o.roles, log)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,8 @@ const SessionTTL = 12 * time.Hour
 type Options struct {
 	// API is the gateway's own. It and PreviewURL are required.
 	API http.Handler
+	// Providers are the names of those that a call may name, the one that answers all other calls first. Fewer than two leave no choice.
+	Providers []string
 	// Callers are who may sign in. Nil means that nobody has to: whoever reaches the server may do everything, as with the API.
 	Callers *auth.Callers
 	// Secret encrypts the cookies of those who are signed in. Instances that share it take each other's. Empty makes one up: people
@@ -47,10 +49,21 @@ type Schedule struct {
 	// Topic is where Payload is published.
 	Topic, Payload string
 	Next           time.Time
-	// Last is when it was published last, and Failure why that failed. Zero when this process does not know.
+	// Known says that what follows is: Last is when it was published last, zero for never, and Failure why that or the next time fails.
+	Known   bool
 	Last    time.Time
 	Failure string
 	Paused  bool
+}
+
+// Timetable is what happens by the clock, as it is now.
+type Timetable struct {
+	// Schedules are in the order of their file.
+	Schedules []Schedule
+	// About says for people who fires them, and what could not be found out.
+	About string
+	// Pausable says that Pause and Resume work.
+	Pausable bool
 }
 
 // ErrNoSchedule is the error for a name that no schedule has.
@@ -58,11 +71,8 @@ var ErrNoSchedule = errors.New("there is no such schedule")
 
 // Schedules is what happens by the clock. It is safe for concurrent use.
 type Schedules interface {
-	// List returns the schedules in the order of their file.
-	List(ctx context.Context) ([]Schedule, error)
-	// Pausable says whether Pause and Resume work, and About who fires the schedules, for people.
-	Pausable() bool
-	About() string
+	// List returns what is so now. What cannot be found out is said in it, and no error.
+	List(ctx context.Context) (Timetable, error)
 	// Pause and Resume return [ErrNoSchedule], or an error that says why it cannot be done. One that is so already is no error.
 	Pause(ctx context.Context, name string) error
 	Resume(ctx context.Context, name string) error

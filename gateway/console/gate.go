@@ -52,7 +52,9 @@ type visit struct {
 	r      *http.Request
 	caller auth.Caller
 	token  string
-	api    *client.Client
+	// provider is the one that the page is about; empty is the first.
+	provider string
+	api      *client.Client
 }
 
 // may reports whether the person has a scope.
@@ -77,10 +79,12 @@ func (c *Console) visited(p page) http.Handler {
 				return
 			}
 		}
-		v.api = c.client(r, v.token)
 		err := error(&pageError{http.StatusForbidden, "Your key does not allow this", "It needs the scope " + string(p.scope) + "."})
 		if v.may(p.scope) {
-			err = p.answer(v)
+			if err = v.chooseProvider(); err == nil {
+				v.api = c.client(r, v.token, v.provider)
+				err = p.answer(v)
+			}
 		}
 		switch {
 		case err == nil:

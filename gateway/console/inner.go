@@ -13,10 +13,11 @@ import (
 	"vibesdk-gcp/gateway/client"
 )
 
-// client calls the API in this process as who is signed in. Calls are made once: a person sees what failed and may do it again.
-func (c *Console) client(r *http.Request, token string) *client.Client {
+// client calls the API in this process as who is signed in, for a provider; empty is the first. Calls are made once: a person sees what
+// failed and may do it again.
+func (c *Console) client(r *http.Request, token, provider string) *client.Client {
 	api, err := client.New("http://console", client.Options{
-		APIKey: token, RetryFor: -1, HTTP: &http.Client{Transport: inner{api: c.o.API, outer: r}},
+		APIKey: token, RetryFor: -1, HTTP: &http.Client{Transport: inner{api: c.o.API, outer: r, provider: provider}},
 	})
 	if err != nil {
 		panic(err) // the address is a constant
@@ -26,8 +27,9 @@ func (c *Console) client(r *http.Request, token string) *client.Client {
 
 // inner is a transport to a handler in this process.
 type inner struct {
-	api   http.Handler
-	outer *http.Request
+	api      http.Handler
+	outer    *http.Request
+	provider string
 }
 
 // caller makes a request one of the person whom the outer request is from: limits count addresses, and without keys the API looks
@@ -36,6 +38,9 @@ func (t inner) caller(req *http.Request) {
 	req.Host, req.RemoteAddr, req.TLS = t.outer.Host, t.outer.RemoteAddr, t.outer.TLS
 	req.RequestURI = req.URL.RequestURI()
 	req.Header.Set("User-Agent", t.outer.UserAgent())
+	if t.provider != "" {
+		req.Header.Set(providerHeader, t.provider)
+	}
 }
 
 // RoundTrip implements http.RoundTripper. The answer streams.
@@ -131,7 +136,9 @@ func (v *visit) stream(path ...string) error {
 	if err != nil {
 		return err
 	}
-	u.RawQuery = v.r.URL.RawQuery
+	query := v.r.URL.Query()
+	query.Del(providerQuery)
+	u.RawQuery = query.Encode()
 	in := v.r.Clone(v.r.Context())
 	in.URL = u
 	in.Header = http.Header{"Accept": {"text/event-stream"}}
@@ -141,7 +148,7 @@ func (v *visit) stream(path ...string) error {
 	if v.token != "" {
 		in.Header.Set("Authorization", "Bearer "+v.token)
 	}
-	inner{outer: v.r}.caller(in)
+	inner{outer: v.r, provider: v.provider}.caller(in)
 	v.c.o.API.ServeHTTP(v.w, in)
 	return nil
 }

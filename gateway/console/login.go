@@ -51,7 +51,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 		c.showLogin(w, r, http.StatusUnprocessableEntity, view)
 		return
 	}
-	_, err := c.client(r, key).Limits().List(r.Context())
+	_, err := c.client(r, key, "").Limits().List(r.Context())
 	var status int
 	switch {
 	case errors.Is(err, client.ErrUnauthorized):

@@ -30,6 +30,11 @@ type shell struct {
 	Bare bool
 	// Notice says what was done.
 	Notice string
+	// Provider is the one that the page is about, empty for the first, and Providers those that it may be about. ProviderHint says why there
+	// is no choice.
+	Provider     string
+	Providers    []providerChoice
+	ProviderHint string
 	// Now is when the page was made.
 	Now time.Time
 	// Every is how often, in seconds, a page in view is looked at again; 0 is never.
@@ -98,6 +103,7 @@ func (v *visit) showAs(status int, name string, s shell) error {
 			s.Menu = append(s.Menu, entry{Prefix + section.path, section.name, section.path == s.Section})
 		}
 	}
+	s.providers(v)
 	v.c.render(v.w, v.r, status, name, s)
 	return nil
 }
@@ -108,7 +114,11 @@ func (v *visit) done(notice string, segments ...string) error {
 	for _, segment := range segments {
 		address += "/" + url.PathEscape(segment)
 	}
-	http.Redirect(v.w, v.r, address+"?done="+notice, http.StatusSeeOther)
+	query := url.Values{"done": {notice}}
+	if v.provider != "" {
+		query.Set(providerQuery, v.provider)
+	}
+	http.Redirect(v.w, v.r, address+"?"+query.Encode(), http.StatusSeeOther)
 	return nil
 }
 

@@ -23,7 +23,9 @@ type related struct {
 	// SessionID is the session that the message changes, and Present how its part differs from what the message puts there; nil where
 	// that says nothing.
 	SessionID, Part string
-	Present         *diff
+	// Provider is the one that the session is at; empty is the first.
+	Provider string
+	Present  *diff
 }
 
 // Topics whose messages are about something that has a page.
@@ -38,7 +40,7 @@ func (v *visit) relatedTo(letter client.DeadLetter, payload []byte) (*related, e
 	case letter.Topic == topicSandboxes && v.may(auth.SandboxesRead):
 		return v.relatedSandbox(payload)
 	case letter.Topic == topicMutations && v.may(auth.SessionsRead):
-		return v.relatedSession(payload)
+		return v.relatedSession(letter.Attributes[schemas.ProviderAttribute], payload)
 	default:
 		return nil, nil //nolint:nilnil // nothing is related, which is no fault
 	}
@@ -86,19 +88,23 @@ func (m mutation) replaces() bool {
 	}
 }
 
-func (v *visit) relatedSession(payload []byte) (*related, error) {
+// relatedSession looks where the message goes: a session of that name at another provider is another one.
+func (v *visit) relatedSession(provider string, payload []byte) (*related, error) {
+	if provider != "" && (!v.c.other(provider) || !v.mayChoose()) {
+		return nil, nil //nolint:nilnil // as above
+	}
 	var m mutation
 	if json.Unmarshal(payload, &m) != nil || m.SessionID == "" {
 		return nil, nil //nolint:nilnil,nilerr // as above
 	}
-	r := related{SessionID: m.SessionID, Part: m.Part}
+	r := related{SessionID: m.SessionID, Part: m.Part, Provider: provider}
 	if r.Part == "" {
 		r.Part = client.PartState
 	}
 	if !m.replaces() {
 		return &r, nil
 	}
-	part, err := v.api.Sessions().Read(v.r.Context(), m.SessionID, r.Part)
+	part, err := v.c.client(v.r, v.token, provider).Sessions().Read(v.r.Context(), m.SessionID, r.Part)
 	if err != nil && !gone(err) {
 		return nil, err
 	}

@@ -12,30 +12,28 @@ import (
 
 // schedulesView is what happens by the clock.
 type schedulesView struct {
-	Schedules []Schedule
-	About     string
+	Timetable
+
 	// Runs and Turns say what the person may do.
 	Runs, Turns bool
 }
 
 func (v *visit) schedules() error {
-	list, err := v.c.o.Schedules.List(v.r.Context())
+	table, err := v.c.o.Schedules.List(v.r.Context())
 	if err != nil {
 		return err
 	}
-	view := schedulesView{
-		Schedules: list, About: v.c.o.Schedules.About(), Runs: v.may(auth.Publish),
-		Turns: v.may(auth.Admin) && v.c.o.Schedules.Pausable(),
-	}
+	view := schedulesView{Timetable: table, Runs: v.may(auth.Publish), Turns: v.may(auth.Admin) && table.Pausable}
 	return v.showAs(http.StatusOK, "schedules", shell{Section: "/schedules", Title: "Schedules", Every: 10, Data: view})
 }
 
 // runSchedule publishes what a schedule would, by the API.
 func (v *visit) runSchedule() error {
-	list, err := v.c.o.Schedules.List(v.r.Context())
+	table, err := v.c.o.Schedules.List(v.r.Context())
 	if err != nil {
 		return err
 	}
+	list := table.Schedules
 	i := slices.IndexFunc(list, func(s Schedule) bool { return s.Name == v.r.PathValue("name") })
 	if i < 0 {
 		return noSchedule()

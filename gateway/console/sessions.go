@@ -17,7 +17,11 @@ type sessionsView struct {
 func (v *visit) sessions() error {
 	query := v.r.URL.Query()
 	if id := query.Get("id"); id != "" {
-		http.Redirect(v.w, v.r, Prefix+"/sessions/"+url.PathEscape(id), http.StatusSeeOther)
+		address := Prefix + "/sessions/" + url.PathEscape(id)
+		if v.provider != "" {
+			address += "?" + url.Values{providerQuery: {v.provider}}.Encode()
+		}
+		http.Redirect(v.w, v.r, address, http.StatusSeeOther)
 		return nil
 	}
 	page, err := v.api.Sessions().Page(v.r.Context(), query.Get("after"), pageLength)

@@ -24,6 +24,12 @@ func TestCheckFindsFaults(t *testing.T) {
 		"argument in a dynamic block": {
 			"modules/topic/main.tf", "push_endpoint =", "endpoint =", "push_config: the argument push_endpoint is required",
 		},
+		"argument in a dynamic block in a block": {
+			"modules/service/main.tf", "path = http_get.value", "url = http_get.value", "startup_probe.http_get: there is no argument url",
+		},
+		"dynamic block in a block that is not there": {
+			"modules/service/main.tf", `dynamic "tcp_socket"`, `dynamic "tcp_sockets"`, "startup_probe: there is no block tcp_sockets",
+		},
 		"block that is not there": {
 			"modules/sql/main.tf", "insights_config {", "insight_config {", "there is no block insight_config",
 		},
@@ -105,6 +111,18 @@ func TestCheckFindsFaults(t *testing.T) {
 		},
 		"source of a module": {
 			"main.tf", "./modules/sql", "./modules/postgres", `there is no module "./modules/postgres"`,
+		},
+		"source of a module beside": {
+			"modules/gateway/main.tf", "../service", "../door", `there is no module "../door"`,
+		},
+		"output of a module beside": {
+			"modules/router/balancer.tf", "module.service.name", "module.service.title", "module.service has no output title",
+		},
+		"variable that a module beside does not have": {
+			"modules/worker/main.tf", "role            = var.role", "consumer = var.role", "module service has no variable consumer",
+		},
+		"part of an object for a module beside": {
+			"modules/gateway/main.tf", "    health          = true\n", "", "module service: calls",
 		},
 		"variable that a module does not have": {
 			"main.tf", "tier                = var.sql.tier", "machine = var.sql.tier", "module sql has no variable machine",

@@ -1,6 +1,7 @@
 package gcp_test
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -148,9 +149,14 @@ func (m *module) checkValue(where, name string, a *hclsyntax.Attribute, attr att
 	}
 }
 
+// source is the folder of the module that a call names, relative to the root module.
+func (m *module) source(call *hclsyntax.Block) string {
+	return path.Join(m.dir, m.text(call, "source"))
+}
+
 // checkCall holds a call of a module against its variables.
 func (m *module) checkCall(b *hclsyntax.Block, tree map[string]*module) {
-	called, ok := tree[strings.TrimPrefix(m.text(b, "source"), "./")]
+	called, ok := tree[m.source(b)]
 	if !ok {
 		m.fault(b.TypeRange, "module %s: there is no module %q", b.Labels[0], m.text(b, "source"))
 		return

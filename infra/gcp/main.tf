@@ -49,6 +49,7 @@ module "settings" {
   limit_backend      = var.limit_backend
   agent_host_url     = var.agent_host == null ? "" : var.agent_host.url
   log_level          = var.log_level
+  scheduler_location = var.region
   bucket             = module.sandbox.bucket
   push_consumers     = var.push_consumers
   push_account       = one(google_service_account.push[*].email)
@@ -119,11 +120,13 @@ module "topic" {
 module "schedule" {
   source = "./modules/schedule"
 
+  project_id = var.project_id
   region     = var.region
   prefix     = module.settings.prefix
   schedules  = local.schedules
   topics     = { for name, topic in module.topic : name => topic.id }
   paused     = var.paused_schedules
+  operators  = { gateway = local.email["gateway"] }
   depends_on = [google_project_service.platform]
 }
 

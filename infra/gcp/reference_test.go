@@ -266,7 +266,7 @@ func (m *module) moduleOutput(path hcl.Traversal, tree map[string]*module) {
 		m.fault(at, "module.%s is not declared", stepName(path[1]))
 		return
 	}
-	called := tree[strings.TrimPrefix(m.text(call, "source"), "./")]
+	called := tree[m.source(call)]
 	if called == nil {
 		return // reported at the call
 	}

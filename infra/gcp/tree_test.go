@@ -1,6 +1,7 @@
 package gcp_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -114,6 +115,11 @@ func TestLogAlertsAreLogged(t *testing.T) {
 	message := regexp.MustCompile(`jsonPayload\.message=\\"([^"\\]+)\\"`).FindSubmatch(alerts)
 	if message == nil || !strings.Contains(string(source), `ErrorContext(ctx, "`+string(message[1])+`"`) {
 		t.Errorf("the alert looks for %q, which workers/janitor/letters.go does not log as an error", message)
+	}
+	// Lines of a worker pool and of a service are of different resources, and which one the janitor is depends on push_consumers.
+	resources := names(object(t, loadTree(t, ".")["modules/observability"], "janitor"))
+	if diff := cmp.Diff([]string{"pulled", "pushed"}, resources); diff != "" || !bytes.Contains(alerts, []byte("(${join(\" OR \", values(local.janitor))}) AND jsonPayload")) {
+		t.Errorf("the alert does not look at the janitor both as a pool and as a service:\n%s", diff)
 	}
 }
 

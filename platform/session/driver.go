@@ -58,4 +58,6 @@ type Query struct {
 type Cleaner interface {
 	// Clean removes what no record has referred to since before, at most limit things, and returns how many it removed.
 	Clean(ctx context.Context, before time.Time, limit int) (int, error)
+	// Unreferenced returns how many things Clean would remove, at most limit, and removes none.
+	Unreferenced(ctx context.Context, before time.Time, limit int) (int, error)
 }

@@ -131,3 +131,16 @@ func (s *Store) Clean(ctx context.Context, before time.Time, limit int) (int, er
 	}
 	return n, nil
 }
+
+// Unreferenced calls the driver's Unreferenced if it is a [Cleaner].
+func (s *Store) Unreferenced(ctx context.Context, before time.Time, limit int) (int, error) {
+	c, ok := s.driver.(Cleaner)
+	if !ok {
+		return 0, nil
+	}
+	n, err := c.Unreferenced(ctx, before, limit)
+	if err != nil {
+		return 0, fmt.Errorf("count what no session refers to: %w", err)
+	}
+	return n, nil
+}

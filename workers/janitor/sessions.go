@@ -16,6 +16,8 @@ type Sessions interface {
 	Remove(ctx context.Context, id string, commit int64) error
 	// Clean removes at most limit things that no record has referred to since before, and returns how many.
 	Clean(ctx context.Context, before time.Time, limit int) (int, error)
+	// Unreferenced returns how many things Clean would remove, at most limit.
+	Unreferenced(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
 // sweepSessions removes the records whose time is over: sessions that lived as long as they may, and what is remembered of
@@ -56,14 +58,17 @@ func (j *Janitor) sweepJobs(ctx context.Context, dry bool) error {
 	return failed.err("sweep of due jobs")
 }
 
-// sweepChunks removes what no record refers to. It cannot be tried dry: only the driver knows such things, and it removes them as
-// it finds them.
+// sweepChunks removes what no record refers to. A dry run counts it, up to a page.
 func (j *Janitor) sweepChunks(ctx context.Context, olderThan time.Duration, dry bool) error {
+	before, total := j.o.Now().Add(-olderThan), 0
 	if dry {
-		j.o.Logger.InfoContext(ctx, "orphaned chunks are not counted by a dry run")
+		n, err := j.o.Sessions.Unreferenced(ctx, before, pageSize)
+		if err != nil {
+			return fmt.Errorf("dry sweep of orphaned chunks: %w", err)
+		}
+		j.o.Logger.InfoContext(ctx, "orphaned chunks", "count", n, "or_more", n == pageSize, "dry_run", true)
 		return nil
 	}
-	before, total := j.o.Now().Add(-olderThan), 0
 	err := j.repeat(ctx, &total, func() (int, error) { return j.o.Sessions.Clean(ctx, before, pageSize) })
 	if total > 0 {
 		j.o.Logger.InfoContext(ctx, "orphaned chunks removed", "count", total)

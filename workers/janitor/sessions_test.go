@@ -263,6 +263,7 @@ func TestBoundedRemovals(t *testing.T) {
 	t.Parallel()
 	var left, calls int
 	var fails error
+	var log bytes.Buffer
 	remove := func() (int, error) {
 		calls++
 		n := min(left, 200)
@@ -271,11 +272,18 @@ func TestBoundedRemovals(t *testing.T) {
 	}
 	w := newSessionWorld(t, nil, func(o *janitor.Options) {
 		store := o.Sessions.(*session.Store)
-		o.Sessions = cleaning{store, func(before time.Time, limit int) (int, error) {
+		check := func(before time.Time, limit int) {
 			if !before.Equal(t0.Add(-time.Hour)) || limit != 200 {
 				t.Errorf("cleans what nobody refers to since %s, %d at most", before, limit)
 			}
+		}
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		o.Sessions = cleaning{store, func(before time.Time, limit int) (int, error) {
+			check(before, limit)
 			return remove()
+		}, func(before time.Time, limit int) (int, error) {
+			check(before, limit)
+			return min(left, limit), fails
 		}}
 		o.SweepLimits = func(_ context.Context, now time.Time) (int, error) {
 			if !now.Equal(t0) {
@@ -288,6 +296,9 @@ func TestBoundedRemovals(t *testing.T) {
 		left, calls = 450, 0
 		if err := w.Handle(t.Context(), tick(kind, true)); err != nil || calls > 0 {
 			t.Errorf("%s: a dry run removes (%v)", kind, err)
+		}
+		if kind == "ORPHANED_CHUNKS" && !strings.Contains(log.String(), `msg="orphaned chunks" count=200 or_more=true dry_run=true`) {
+			t.Errorf("a dry run does not tell what it would remove:\n%s", log.String())
 		}
 		w.sweep(t, kind)
 		if left != 0 || calls != 4 {
@@ -308,7 +319,11 @@ func TestBoundedRemovals(t *testing.T) {
 
 type cleaning struct {
 	*session.Store
-	clean func(before time.Time, limit int) (int, error)
+	clean, count func(before time.Time, limit int) (int, error)
+}
+
+func (c cleaning) Unreferenced(_ context.Context, before time.Time, limit int) (int, error) {
+	return c.count(before, limit)
 }
 
 func (c cleaning) Clean(_ context.Context, before time.Time, limit int) (int, error) {

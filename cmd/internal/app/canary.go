@@ -30,7 +30,7 @@ type chosen struct {
 }
 
 // ServeHTTP implements http.Handler.
-func (c chosen) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (c *chosen) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch name := r.Header.Get(providerHeader); name {
 	case "":
 		c.first.ServeHTTP(w, r)

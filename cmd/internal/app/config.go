@@ -91,6 +91,9 @@ type Config struct {
 	// Console is about the operator's pages. See config_console.go.
 	Console ConsoleConfig
 
+	// Scheduler is where the console finds the jobs of Cloud Scheduler. See config_scheduler.go.
+	Scheduler SchedulerConfig
+
 	// Canary is about a second provider. See config_canary.go.
 	Canary CanaryConfig
 
@@ -164,6 +167,7 @@ func ReadConfig(lookup func(string) (string, bool)) (Config, error) {
 		Agent:          r.agent(),
 		VibeSDK:        r.vibeSDK(),
 		Console:        r.console(),
+		Scheduler:      r.scheduler(),
 		DeadLetter:     r.deadLetters(),
 		Telemetry:      r.telemetry(),
 		DrainTimeout:   r.duration("DRAIN_TIMEOUT", 8*time.Second, 100*time.Millisecond, 10*time.Minute),
@@ -197,6 +201,7 @@ func (r *reader) check(c Config) {
 	if c.SandboxTTL > c.SandboxMaxTTL {
 		r.fault("SANDBOX_TTL", "%s is longer than SANDBOX_MAX_TTL, %s", c.SandboxTTL, c.SandboxMaxTTL)
 	}
+	r.checkScheduler(c.Scheduler)
 	r.checkPush(c)
 	r.checkCloudRun(c)
 	r.checkSession(c)

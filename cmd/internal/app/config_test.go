@@ -43,6 +43,7 @@ func TestConfigDefaults(t *testing.T) {
 		SandboxBackend: "process", CloudRun: app.CloudRunConfig{Job: "vibesdk-sandbox-job", Installation: "default", Previews: "services", CPU: "1", Memory: "1Gi"},
 		Router: app.RouterConfig{Scheme: "auto", MaxBody: 100, MaxPerApp: 1000},
 		Canary: app.CanaryConfig{ParityRatio: 1}, Console: app.ConsoleConfig{Enabled: true},
+		Scheduler: app.SchedulerConfig{Timeout: 5 * time.Second},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -36,7 +36,7 @@ var accessible string
 func TestConsoleIsAccessible(t *testing.T) {
 	t.Parallel()
 	p, dir := testenv.OpenPage(t), screenshots(t)
-	c := config(t)
+	c, _ := withSecond(t, nil)
 	c.Auth.Key = "0123456789abcdef0123456789abcdef"
 	w := start(t, c)
 	base := "http://" + w.Addr() + "/console"
@@ -63,7 +63,7 @@ func TestConsoleIsAccessible(t *testing.T) {
 	p.Eval(t, "document.querySelector('#key').value = "+fmt.Sprintf("%q", c.Auth.Key), nil)
 	p.Leave(t, func() { p.Eval(t, "document.querySelector('form').submit()", nil) })
 	for _, page := range []struct{ name, path string }{
-		{"overview", "/"}, {"sandboxes", "/sandboxes"}, {"sandbox", "/sandboxes/" + sandbox.ID}, {"sessions", "/sessions"}, {"session", "/sessions/chat-1"},
+		{"overview", "/"}, {"sandboxes", "/sandboxes"}, {"sandbox", "/sandboxes/" + sandbox.ID}, {"sessions", "/sessions"}, {"session", "/sessions/chat-1"}, {"sessions-of-second", "/sessions?provider=gcp"},
 		{"letters", "/dead-letters"}, {"letter", "/dead-letters/" + letter.ID}, {"limits", "/limits?limit=llmCalls&identifier=user:7"},
 		{"deployments", "/deployments"}, {"deployment", "/deployments/shop"}, {"schedules", "/schedules"},
 	} {

@@ -54,7 +54,7 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Metrics: p.telemetry.Metrics,
 			Logger:  p.log, MeterProvider: p.telemetry.Meter, TracerProvider: p.telemetry.Tracer,
 		}
-		if o.Console, err = openConsole(c, p); err != nil {
+		if o.Console, err = openConsole(c, p, roles); err != nil {
 			return nil, err
 		}
 		if err := d.openGateways(c, p, o); err != nil {

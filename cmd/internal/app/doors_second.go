@@ -19,6 +19,10 @@ func (d *doors) openGateways(c Config, p *provider, o gateway.Options) (err erro
 		return nil
 	}
 	first, other := o, o
+	// The console is one, and its calls name the provider that a page is about.
+	calls := &chosen{firstName: c.Provider, secondName: p.second.name, allow: mayChoose(o.Callers)}
+	first.Console.API, first.Console.Providers = calls, []string{calls.firstName, calls.secondName}
+	other.Console = gateway.ConsoleOptions{}
 	first.Publisher = firstPublisher{o.Publisher}
 	other.Publisher = secondPublisher{Publisher: o.Publisher, name: p.second.name, first: p.sessions.Reader}
 	other.Sessions, other.Limits = p.second.sessions.Reader, p.second.limits
@@ -28,9 +32,8 @@ func (d *doors) openGateways(c Config, p *provider, o gateway.Options) (err erro
 	if d.second, err = gateway.New(other); err != nil {
 		return err
 	}
-	d.calls = chosen{
-		first: d.gateway, second: d.second, firstName: c.Provider, secondName: p.second.name, allow: mayChoose(o.Callers),
-	}
+	calls.first, calls.second = d.gateway, d.second
+	d.calls = calls
 	return nil
 }
 

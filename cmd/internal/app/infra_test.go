@@ -87,7 +87,7 @@ func TestTerraformSettingsAreAccepted(t *testing.T) {
 	base := map[string]any{
 		"project_id": "my-project", "name_prefix": "vibesdk", "preview_domain": "preview.example.com", "app_domain": "apps.example.com",
 		"session_backend": "firestore", "firestore_database": "vibesdk", "session_ttl": "720h", "limit_backend": "redis",
-		"agent_host_url": "https://agents.example.com", "log_level": "info", "bucket": "my-bucket", "environment": map[string]string{},
+		"agent_host_url": "https://agents.example.com", "log_level": "info", "bucket": "my-bucket", "scheduler_location": "europe-west1", "environment": map[string]string{},
 		"secrets": map[string]string{"database_url": "d", "redis_url": "r", "api_key": "a", "agent_host_key": "h", "jwt": "j"},
 		"sandboxes": map[string]any{
 			"project_id": "my-sandboxes", "region": "europe-west1", "job": "vibesdk-sandbox-job",
@@ -140,6 +140,9 @@ func TestTerraformSettingsAreAccepted(t *testing.T) {
 			}
 			if role == "gateway" && (c.Auth.Key == "" || c.Listen != "0.0.0.0:8080") {
 				t.Errorf("%s: the gateway listens on %s with a key of %d bytes", name, c.Listen, len(c.Auth.Key))
+			}
+			if (role == "gateway") != (c.Scheduler.Location == "europe-west1") {
+				t.Errorf("%s: %s is told of jobs at %q", name, role, c.Scheduler.Location)
 			}
 		}
 	}

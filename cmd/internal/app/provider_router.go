@@ -15,7 +15,7 @@ func openRouter(c Config, p *provider, addr net.Addr) (*router.Router, error) {
 		Domain: c.AppDomain, PreviewDomain: c.PreviewDomain, Lookup: p.routes, Activity: p.records,
 		AllowedOrigins: c.Router.Origins, DevOrigins: c.AppDomain == "localhost",
 		Endpoints: c.Router.Endpoints, Networks: c.Router.Networks, Identity: &identity{}, OwnerKey: []byte(c.Router.OwnerKey),
-		MaxBody: int64(c.Router.MaxBody) << 20, MaxPerApp: c.Router.MaxPerApp, Logger: p.log,
+		MaxBody: int64(c.Router.MaxBody) << 20, MaxPerApp: c.Router.MaxPerApp, Logger: p.log, MeterProvider: p.telemetry.Meter,
 	}
 	if c.Router.Scheme != "auto" {
 		o.Scheme = c.Router.Scheme

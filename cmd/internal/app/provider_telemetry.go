@@ -24,7 +24,12 @@ func (p *provider) openTelemetry(ctx context.Context, c Config, roles []Role) (e
 	if err != nil {
 		return err
 	}
-	p.onClose("telemetry", p.telemetry.Close)
+	p.onClose("telemetry", func(ctx context.Context) error {
+		if err := p.telemetry.Close(ctx); err != nil { // a collector that is away is no reason for a stop to fail
+			p.log.WarnContext(ctx, "the last of telemetry was not sent", "error", err)
+		}
+		return nil
+	})
 	p.watchdog, err = obs.NewWatchdog(obs.WatchdogOptions{
 		Logger: p.log, MeterProvider: p.telemetry.Meter, GiveUp: c.Telemetry.StallExit,
 	})

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,35 +58,39 @@ func (t *timetable) run(ctx context.Context, fire func(context.Context, schedule
 	})
 }
 
-// List implements [console.Schedules].
-func (t *timetable) List(context.Context) ([]console.Schedule, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// plan is the schedule file, of which nothing is known yet.
+func (t *timetable) plan() []console.Schedule {
 	list := make([]console.Schedule, len(t.entries))
 	for i, e := range t.entries {
-		last := t.last[e.Name]
 		list[i] = console.Schedule{
-			Name: e.Name, Description: e.Description, Cron: e.Cron, TimeZone: e.TimeZone, Topic: e.Topic, Payload: e.Payload,
-			Next: e.Next(time.Now()), Last: last.at, Failure: last.failure, Paused: t.paused[e.Name],
+			Name: e.Name, Description: e.Description, Cron: e.Cron, TimeZone: e.TimeZone, Topic: e.Topic, Payload: e.Payload, Next: e.Next(time.Now()),
 		}
 	}
-	return list, nil
+	return list
 }
 
-// Pausable implements [console.Schedules].
-func (t *timetable) Pausable() bool {
+// has reports whether the file has a schedule.
+func (t *timetable) has(name string) bool {
+	return slices.ContainsFunc(t.entries, func(e schedule.Entry) bool { return e.Name == name })
+}
+
+// List implements [console.Schedules].
+func (t *timetable) List(context.Context) (console.Timetable, error) {
+	out := console.Timetable{Schedules: t.plan()}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.fires
-}
-
-// About implements [console.Schedules].
-func (t *timetable) About() string {
-	if t.Pausable() {
-		return "This process fires them, from its schedule file. What is paused runs again after a restart."
+	if !t.fires {
+		out.About = "Another process or Cloud Scheduler fires them, from the same schedule file; how they stand is known there. With SCHEDULER_LOCATION " +
+			"the jobs of Cloud Scheduler are shown and paused here, and otherwise with vibectl schedules."
+		return out, nil
 	}
-	return "Another process or Cloud Scheduler fires them, from the same schedule file; when it did last is known there. Jobs of Cloud Scheduler " +
-		"are listed, paused and resumed with vibectl schedules."
+	out.Pausable, out.About = true, "This process fires them, from its schedule file. What is paused runs again after a restart."
+	for i := range out.Schedules {
+		s := &out.Schedules[i]
+		last := t.last[s.Name]
+		s.Known, s.Last, s.Failure, s.Paused = true, last.at, last.failure, t.paused[s.Name]
+	}
+	return out, nil
 }
 
 var errNotFired = errors.New("this process does not fire schedules")
@@ -102,11 +107,9 @@ func (t *timetable) turn(name string, paused bool) error {
 	if !t.fires {
 		return errNotFired
 	}
-	for _, e := range t.entries {
-		if e.Name == name {
-			t.paused[name] = paused
-			return nil
-		}
+	if !t.has(name) {
+		return console.ErrNoSchedule
 	}
-	return console.ErrNoSchedule
+	t.paused[name] = paused
+	return nil
 }

@@ -25,8 +25,11 @@ func TestTimetableKnowsWhatItFiredAndPauses(t *testing.T) {
 			t.Fatal(err)
 		}
 		table := newTimetable(entries)
-		if err := table.Pause(t.Context(), "minutely"); err == nil || table.Pausable() {
+		if err := table.Pause(t.Context(), "minutely"); err == nil {
 			t.Error("a process that fires nothing pauses a schedule")
+		}
+		if got, err := table.List(t.Context()); err != nil || got.Pausable || len(got.Schedules) != 2 || got.Schedules[0].Known {
+			t.Errorf("of a process that fires nothing: %+v, %v", got, err)
 		}
 		start := time.Now()
 		var mu sync.Mutex
@@ -47,8 +50,9 @@ func TestTimetableKnowsWhatItFiredAndPauses(t *testing.T) {
 		check := func(minutely, after time.Duration, paused bool) {
 			t.Helper()
 			synctest.Wait()
-			list, err := table.List(ctx)
-			if err != nil || len(list) != 2 || list[0].Paused != paused || list[0].Last.Sub(start) != minutely || list[0].Next.Sub(start) != after {
+			got, err := table.List(ctx)
+			list := got.Schedules
+			if err != nil || !got.Pausable || len(list) != 2 || !list[0].Known || list[0].Paused != paused || list[0].Last.Sub(start) != minutely || list[0].Next.Sub(start) != after {
 				t.Errorf("%+v, %v", list, err)
 			}
 			if list[1].Failure == "" || list[1].Name != "broken" {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"vibesdk-gcp/cmd/internal/app"
 	"vibesdk-gcp/internal/testenv"
 )
 
@@ -87,4 +88,16 @@ func TestATraceGoesFromTheRequestToTheCommit(t *testing.T) {
 			t.Errorf("the collector did not get %s: %q", want, to.Metrics())
 		}
 	}
+}
+
+// TestStopsWithoutItsCollector: what was not exported is lost, and the stop is as good as any other.
+func TestStopsWithoutItsCollector(t *testing.T) {
+	t.Parallel()
+	c := config(t)
+	c.Telemetry.Endpoint, c.Telemetry.SampleRatio = "http://127.0.0.1:1", 1 // nothing listens there
+	w := start(t, c, app.RoleGateway)
+	if _, err := w.client.Limits().List(within(t)); err != nil {
+		t.Error(err)
+	}
+	w.stop()
 }

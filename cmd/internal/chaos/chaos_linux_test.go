@@ -68,7 +68,7 @@ func (w *world) say() {
 	for _, n := range w.operations {
 		calls += n
 	}
-	w.t.Logf("%d calls: %v", calls, w.operations)
+	w.t.Logf("seed %d; %d calls: %v", w.seed, calls, w.operations)
 	w.history.Read(func() {
 		outcomes := map[string]int{}
 		for _, m := range w.history.Mutations {

@@ -249,6 +249,11 @@ func TestAnAbandonedUploadIsCleaned(t *testing.T) {
 		before time.Time
 		want   int
 	}{{large.UpdatedAt, 0}, {large.UpdatedAt.Add(time.Microsecond), 1}, {large.UpdatedAt.Add(time.Hour), 0}} {
+		for range 2 { // counting removes nothing
+			if n, err := d.Unreferenced(t.Context(), sweep.before, 10); n != sweep.want || err != nil {
+				t.Errorf("count what is before %s: %d, %v; want %d", sweep.before, n, err, sweep.want)
+			}
+		}
 		if n, err := d.Clean(t.Context(), sweep.before, 10); n != sweep.want || err != nil {
 			t.Errorf("clean what is before %s: %d, %v; want %d", sweep.before, n, err, sweep.want)
 		}

@@ -108,13 +108,9 @@ func (d *Driver) remove(ctx context.Context, marker string, chunks []string) (bo
 // Clean implements [session.Cleaner]. What it counts and removes are uploads whose commit never came, each with its chunks. A
 // commit that is still on its way then fails with [session.ErrConflict]; before should be hours ago.
 func (d *Driver) Clean(ctx context.Context, before time.Time, limit int) (int, error) {
-	q := d.selectFrom(uploadCollection, fieldCreated, fieldChunks)
-	q.Where = less(fieldCreated, moment(before))
-	q.OrderBy = ascending(fieldCreated)
-	q.Limit = limitOf(limit)
-	docs, err := d.query(ctx, q)
+	docs, err := d.abandoned(ctx, before, limit)
 	if err != nil {
-		return 0, wrapAll(ctx, "list uploads", err)
+		return 0, err
 	}
 	removed := 0
 	for _, doc := range docs {
@@ -131,6 +127,25 @@ func (d *Driver) Clean(ctx context.Context, before time.Time, limit int) (int, e
 		}
 	}
 	return removed, nil
+}
+
+// Unreferenced implements [session.Cleaner].
+func (d *Driver) Unreferenced(ctx context.Context, before time.Time, limit int) (int, error) {
+	docs, err := d.abandoned(ctx, before, limit)
+	return len(docs), err
+}
+
+// abandoned are the uploads that began before a time and whose commit has not come, the oldest first.
+func (d *Driver) abandoned(ctx context.Context, before time.Time, limit int) ([]*pb.Document, error) {
+	q := d.selectFrom(uploadCollection, fieldCreated, fieldChunks)
+	q.Where = less(fieldCreated, moment(before))
+	q.OrderBy = ascending(fieldCreated)
+	q.Limit = limitOf(limit)
+	docs, err := d.query(ctx, q)
+	if err != nil {
+		return nil, wrapAll(ctx, "list uploads", err)
+	}
+	return docs, nil
 }
 
 // Remove implements [session.Driver].

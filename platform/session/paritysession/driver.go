@@ -66,6 +66,15 @@ func (d *Driver) Clean(ctx context.Context, before time.Time, limit int) (int, e
 	return c.Clean(ctx, before, limit)
 }
 
+// Unreferenced implements [session.Cleaner].
+func (d *Driver) Unreferenced(ctx context.Context, before time.Time, limit int) (int, error) {
+	c, ok := d.Driver.(session.Cleaner)
+	if !ok {
+		return 0, nil
+	}
+	return c.Unreferenced(ctx, before, limit)
+}
+
 // compare loads the session from the second driver. rec is nil when the first has none.
 func (d *Driver) compare(ctx context.Context, id string, rec *session.Record) (shadow.Result, []any) {
 	other, err := d.other.Load(ctx, id, nil)

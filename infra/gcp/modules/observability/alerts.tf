@@ -143,6 +143,12 @@ locals {
     }
   }
 
+  # The janitor is a pool, or a service when its ticks are pushed. In filters of logs OR comes before AND, hence the parentheses.
+  janitor = {
+    pulled = "(resource.type=\"cloud_run_worker_pool\" AND resource.labels.worker_pool_name=\"${var.name}-janitor\")"
+    pushed = "(resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.name}-janitor\")"
+  }
+
   absences = {
     ticks-missing = {
       title    = "No tick for 10 minutes"
@@ -157,7 +163,7 @@ locals {
     dead-letters = {
       title    = "Dead letters wait for a person"
       severity = "WARNING"
-      filter   = "resource.type=\"cloud_run_worker_pool\" AND resource.labels.worker_pool_name=~\"^${var.name}-\" AND jsonPayload.message=\"dead letters wait for a person\""
+      filter   = "(${join(" OR ", values(local.janitor))}) AND jsonPayload.message=\"dead letters wait for a person\""
     }
     ticks-fail = {
       title    = "Cloud Scheduler could not publish a tick"

@@ -1,7 +1,7 @@
 # One address for both doors: the gateway's host goes to the gateway, everything below the wildcard domains to the router.
 
 resource "google_compute_region_network_endpoint_group" "door" {
-  for_each = { gateway = var.gateway_service, router = google_cloud_run_v2_service.main.name }
+  for_each = { gateway = var.gateway_service, router = module.service.name }
 
   name                  = "${var.name}-${each.key}"
   region                = var.region

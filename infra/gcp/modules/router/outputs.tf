@@ -1,6 +1,6 @@
 output "service" {
   description = "Name of the service."
-  value       = google_cloud_run_v2_service.main.name
+  value       = module.service.name
 }
 
 output "address" {

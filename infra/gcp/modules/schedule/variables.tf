@@ -1,3 +1,13 @@
+variable "project_id" {
+  description = "Project of the jobs."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
+    error_message = "project_id must be the id of a project: 6 to 30 lower-case letters, digits and dashes."
+  }
+}
+
 variable "region" {
   description = "Region of the jobs."
   type        = string
@@ -54,11 +64,21 @@ variable "topics" {
 }
 
 variable "paused" {
-  description = "Names of schedules that do not run. Pausing by hand with vibectl lasts until the next apply."
+  description = "Names of schedules that do not run. Pausing by hand, in the console or with vibectl, lasts until the next apply."
   type        = set(string)
 
   validation {
     condition     = length(setsubtract(var.paused, [for s in var.schedules : s.name])) == 0
     error_message = "paused must name schedules."
+  }
+}
+
+variable "operators" {
+  description = "Emails of accounts that list, pause and resume the jobs, by role: the gateway, for its console."
+  type        = map(string)
+
+  validation {
+    condition     = alltrue([for email in values(var.operators) : can(regex("^[^@]+@[^@]+$", email))])
+    error_message = "operators must be email addresses of accounts."
   }
 }

@@ -82,6 +82,8 @@ locals {
       local.everywhere,
       local.places[role] == "service" ? { LISTEN = "0.0.0.0:8080" } : {},
       contains(local.pushed, role) ? local.push_environment : {},
+      # The console lists and pauses the jobs there.
+      role == "gateway" ? { SCHEDULER_LOCATION = var.scheduler_location } : {},
       # The load balancer ends TLS, and the router cannot see it.
       role == "router" ? { ROUTER_SCHEME = "https" } : {},
       local.session_environment,

@@ -38,6 +38,16 @@ variable "app_domain" {
   }
 }
 
+variable "scheduler_location" {
+  description = "Region of the jobs of Cloud Scheduler."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.scheduler_location))
+    error_message = "scheduler_location must be like europe-west1."
+  }
+}
+
 variable "session_backend" {
   description = "Where agent sessions are kept: firestore, or postgres, the database of everything else."
   type        = string

@@ -11,6 +11,7 @@ variables {
   limit_backend      = "redis"
   agent_host_url     = "https://agents.example.com"
   log_level          = "info"
+  scheduler_location = "europe-west1"
   bucket             = "my-project-vibesdk-sandboxes"
   environment        = { SANDBOX_TTL = "15m" }
   sandboxes = {
@@ -60,6 +61,10 @@ run "production" {
       for role, files in output.secret_files : [for variable, secret in files : "${role}/${variable}" if secret == "jwt-secret"]
     ]) == ["gateway/JWT_SECRET_FILE", "router/OWNER_TOKEN_KEY_FILE"]
     error_message = "The gateway and the router get VibeSDK's secret, and nobody else does."
+  }
+  assert {
+    condition     = [for role, env in output.environment : role if contains(keys(env), "SCHEDULER_LOCATION")] == ["gateway"]
+    error_message = "Only the gateway is told where the jobs are."
   }
   assert {
     condition     = [for role, env in output.environment : role if contains(keys(env), "SANDBOX_SERVICE_ACCOUNT")] == ["gateway", "janitor", "sandboxrunner"]
@@ -201,12 +206,13 @@ run "bad_names" {
   command = plan
 
   variables {
-    name_prefix     = "Has-Dashes"
-    project_id      = "x"
-    preview_domain  = "*.example.com"
-    session_ttl     = "a month"
-    session_backend = "mongo"
+    name_prefix        = "Has-Dashes"
+    project_id         = "x"
+    preview_domain     = "*.example.com"
+    session_ttl        = "a month"
+    session_backend    = "mongo"
+    scheduler_location = "Belgium"
   }
 
-  expect_failures = [var.name_prefix, var.project_id, var.preview_domain, var.session_ttl, var.session_backend]
+  expect_failures = [var.name_prefix, var.project_id, var.preview_domain, var.session_ttl, var.session_backend, var.scheduler_location]
 }

@@ -1,4 +1,4 @@
-package main
+package cloudscheduler
 
 import (
 	"context"
@@ -17,20 +17,21 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
 
-// schedulerTimeout bounds one call: a person waits, and the client itself would try for ten minutes.
-const schedulerTimeout = 30 * time.Second
+// callTimeout bounds one call: a person waits, and the client itself would try for ten minutes.
+const callTimeout = 30 * time.Second
 
-// errNotOurs is a job that was not made from the schedule file.
-var errNotOurs = errors.New("it was not made from the schedule file")
+// ErrNotOurs is a job that was not made from the schedule file.
+var ErrNotOurs = errors.New("it was not made from the schedule file")
 
-// cloudScheduler changes jobs of one installation.
-type cloudScheduler struct {
-	naming
+// Service changes jobs of one installation. It is safe for concurrent use.
+type Service struct {
+	Naming
+
 	client *scheduler.CloudSchedulerClient
 }
 
-// openScheduler connects; an endpoint is a stand-in without TLS and credentials.
-func openScheduler(ctx context.Context, n naming, endpoint string) (*cloudScheduler, error) {
+// Open connects; an endpoint is a stand-in without TLS and credentials, and empty the service itself.
+func Open(ctx context.Context, n Naming, endpoint string) (*Service, error) {
 	var options []option.ClientOption
 	if endpoint != "" {
 		options = []option.ClientOption{
@@ -42,12 +43,15 @@ func openScheduler(ctx context.Context, n naming, endpoint string) (*cloudSchedu
 	if err != nil {
 		return nil, fmt.Errorf("Cloud Scheduler: %w", err) //nolint:staticcheck // a name
 	}
-	return &cloudScheduler{naming: n, client: client}, nil
+	return &Service{Naming: n, client: client}, nil
 }
 
-// list returns all jobs of the region whose names have our prefix.
-func (s *cloudScheduler) list(ctx context.Context) ([]*schedulerpb.Job, error) {
-	ctx, cancel := context.WithTimeout(ctx, schedulerTimeout)
+// Close closes the connection.
+func (s *Service) Close() error { return s.client.Close() }
+
+// List returns all jobs of the region whose names have our prefix, other people's as well.
+func (s *Service) List(ctx context.Context) ([]*schedulerpb.Job, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var jobs []*schedulerpb.Job
 	it := s.client.ListJobs(ctx, &schedulerpb.ListJobsRequest{Parent: s.parent()})
@@ -59,30 +63,31 @@ func (s *cloudScheduler) list(ctx context.Context) ([]*schedulerpb.Job, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list the jobs of %s: %w", s.parent(), err)
 		}
-		if _, ok := s.short(job.GetName()); ok {
+		if _, ok := s.Short(job.GetName()); ok {
 			jobs = append(jobs, job)
 		}
 	}
 }
 
-// settle brings one job to what the file says. It is harmless twice, and whatever became of a call before.
-func (s *cloudScheduler) settle(ctx context.Context, d drift, adopt bool) error {
-	ctx, cancel := context.WithTimeout(ctx, schedulerTimeout)
+// Settle brings one job to what the file says. It is harmless twice, and whatever became of a call before. Without adopt a job that
+// is not ours is [ErrNotOurs].
+func (s *Service) Settle(ctx context.Context, d Drift, adopt bool) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	switch {
-	case d.Kind == driftMissing:
-		return s.create(ctx, d.want, adopt)
-	case d.Kind == driftForeign && !adopt:
-		return errNotOurs
-	case d.Kind == driftExtra:
-		return s.remove(ctx, d.have)
+	case d.Kind == Missing:
+		return s.create(ctx, d.Want, adopt)
+	case d.Kind == Foreign && !adopt:
+		return ErrNotOurs
+	case d.Kind == Extra:
+		return s.remove(ctx, d.Have)
 	default:
-		return s.update(ctx, d.want)
+		return s.update(ctx, d.Want)
 	}
 }
 
 // create makes a job. One that is there by now was made by somebody else at the same time, or by a call whose answer was lost.
-func (s *cloudScheduler) create(ctx context.Context, want *schedulerpb.Job, adopt bool) error {
+func (s *Service) create(ctx context.Context, want *schedulerpb.Job, adopt bool) error {
 	_, err := s.client.CreateJob(ctx, &schedulerpb.CreateJobRequest{Parent: s.parent(), Job: want})
 	if status.Code(err) != codes.AlreadyExists {
 		return err
@@ -91,16 +96,16 @@ func (s *cloudScheduler) create(ctx context.Context, want *schedulerpb.Job, adop
 	switch {
 	case err != nil:
 		return err
-	case !s.owns(have) && !adopt:
-		return errNotOurs
-	case s.owns(have) && len(differing(want, have)) == 0:
+	case !s.Owns(have) && !adopt:
+		return ErrNotOurs
+	case s.Owns(have) && len(differing(want, have)) == 0:
 		return nil
 	default:
 		return s.update(ctx, want)
 	}
 }
 
-func (s *cloudScheduler) update(ctx context.Context, want *schedulerpb.Job) error {
+func (s *Service) update(ctx context.Context, want *schedulerpb.Job) error {
 	_, err := s.client.UpdateJob(ctx, &schedulerpb.UpdateJobRequest{Job: want, UpdateMask: &fieldmaskpb.FieldMask{Paths: ownFields}})
 	if status.Code(err) == codes.NotFound { // removed meanwhile
 		_, err = s.client.CreateJob(ctx, &schedulerpb.CreateJobRequest{Parent: s.parent(), Job: want})
@@ -109,10 +114,10 @@ func (s *cloudScheduler) update(ctx context.Context, want *schedulerpb.Job) erro
 }
 
 // remove looks again before it removes: the job may have become somebody else's since it was listed.
-func (s *cloudScheduler) remove(ctx context.Context, job *schedulerpb.Job) error {
+func (s *Service) remove(ctx context.Context, job *schedulerpb.Job) error {
 	have, err := s.client.GetJob(ctx, &schedulerpb.GetJobRequest{Name: job.GetName()})
-	if err == nil && !s.owns(have) {
-		return errNotOurs
+	if err == nil && !s.Owns(have) {
+		return ErrNotOurs
 	}
 	if err == nil {
 		err = s.client.DeleteJob(ctx, &schedulerpb.DeleteJobRequest{Name: job.GetName()})
@@ -124,26 +129,26 @@ func (s *cloudScheduler) remove(ctx context.Context, job *schedulerpb.Job) error
 }
 
 // own returns a job of ours by its name in the file.
-func (s *cloudScheduler) own(ctx context.Context, name string) (*schedulerpb.Job, error) {
-	job, err := s.client.GetJob(ctx, &schedulerpb.GetJobRequest{Name: s.job(name)})
-	if err == nil && !s.owns(job) {
-		err = errNotOurs
+func (s *Service) own(ctx context.Context, name string) (*schedulerpb.Job, error) {
+	job, err := s.client.GetJob(ctx, &schedulerpb.GetJobRequest{Name: s.Job(name)})
+	if err == nil && !s.Owns(job) {
+		err = ErrNotOurs
 	}
 	return job, err
 }
 
-// turn pauses or resumes a job. One that is so already is left as it is.
-func (s *cloudScheduler) turn(ctx context.Context, name string, to schedulerpb.Job_State) error {
-	ctx, cancel := context.WithTimeout(ctx, schedulerTimeout)
+// Turn pauses or resumes a job by its name in the file. One that is so already is left as it is.
+func (s *Service) Turn(ctx context.Context, name string, to schedulerpb.Job_State) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	job, err := s.own(ctx, name)
 	if err != nil || job.GetState() == to {
 		return err
 	}
 	if to == schedulerpb.Job_PAUSED {
-		_, err = s.client.PauseJob(ctx, &schedulerpb.PauseJobRequest{Name: s.job(name)})
+		_, err = s.client.PauseJob(ctx, &schedulerpb.PauseJobRequest{Name: s.Job(name)})
 	} else {
-		_, err = s.client.ResumeJob(ctx, &schedulerpb.ResumeJobRequest{Name: s.job(name)})
+		_, err = s.client.ResumeJob(ctx, &schedulerpb.ResumeJobRequest{Name: s.Job(name)})
 	}
 	if status.Code(err) == codes.FailedPrecondition { // somebody else was quicker, perhaps
 		if now, again := s.own(ctx, name); again == nil && now.GetState() == to {
@@ -153,14 +158,14 @@ func (s *cloudScheduler) turn(ctx context.Context, name string, to schedulerpb.J
 	return err
 }
 
-// run makes a job publish now.
-func (s *cloudScheduler) run(ctx context.Context, name string) (*schedulerpb.Job, error) {
-	ctx, cancel := context.WithTimeout(ctx, schedulerTimeout)
+// Run makes a job publish now.
+func (s *Service) Run(ctx context.Context, name string) (*schedulerpb.Job, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if job, err := s.own(ctx, name); err != nil {
 		return job, err
 	}
-	job, err := s.client.RunJob(ctx, &schedulerpb.RunJobRequest{Name: s.job(name)})
+	job, err := s.client.RunJob(ctx, &schedulerpb.RunJobRequest{Name: s.Job(name)})
 	if err == nil && job.GetStatus().GetCode() != 0 {
 		err = fmt.Errorf("it could not publish: %s", codes.Code(uint32(job.GetStatus().GetCode())))
 	}
