@@ -9,7 +9,7 @@
 //	GET    /v1/sandboxes/{id}                              record and preview address
 //	POST   /v1/sandboxes/{id}:stop                         publish a request to stop it
 //	GET    /v1/sandboxes/{id}/events                       changes of the record, as server-sent events
-//	GET    /v1/sandboxes/{id}/logs                         build and server log, ?phase= &offset= &follow=1, or as server-sent events
+//	GET    /v1/sandboxes/{id}/logs                         build and server log, ?phase= &offset= &limit= &follow=1, or as server-sent events
 //	GET    /v1/sandboxes/{id}/files                        files of the running app, ?path= &glob=
 //	GET    /v1/sandboxes/{id}/files/{path}                 one file; PUT writes it, DELETE removes it
 //	POST   /v1/sandboxes/{id}/commands                     run commands in the running app

@@ -75,8 +75,11 @@ type Options struct {
 	Metrics http.Handler
 	// Client talks to the running apps. Defaults to one without a timeout: the caller's context bounds a call.
 	Client *http.Client
-	// PollEvery is how often a log or a record that is followed is looked at. Defaults to 50 ms.
+	// PollEvery is how often a record that is followed is looked at. Defaults to 50 ms.
 	PollEvery time.Duration
+	// LogEvery is how often a log that is followed is looked at: each time the Runtime is asked how the sandbox stands and what it has
+	// printed. Defaults to PollEvery.
+	LogEvery time.Duration
 	// WaitFor is how long a write waits for its outcome when the caller does not say. Defaults to 10 s.
 	WaitFor time.Duration
 	// WriteTimeout is how long a reader of a session's events may take for one of them before it is dropped. Defaults
@@ -136,6 +139,7 @@ func New(o Options) (*Gateway, error) {
 	if o.PollEvery == 0 {
 		o.PollEvery = 50 * time.Millisecond
 	}
+	setDefault(&o.LogEvery, o.PollEvery)
 	if o.WaitFor == 0 {
 		o.WaitFor = 10 * time.Second
 	}

@@ -52,11 +52,13 @@ type logbook struct {
 	logs   map[sandbox.Phase]string
 	status sandbox.Status
 	gone   bool
+	looks  int
 }
 
 func (l *logbook) Inspect(context.Context, sandbox.Ref) (sandbox.Status, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.looks++
 	return l.status, nil
 }
 

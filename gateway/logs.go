@@ -8,13 +8,14 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"vibesdk-gcp/platform/sandbox"
 )
 
 // logs streams what a sandbox printed, as plain text: the build log, then the server's, or the one that ?phase=
-// names, from byte ?offset= of it. With ?follow=1 it goes on, over phases and new generations, until the
+// names, from byte ?offset= of it, at most ?limit= bytes. With ?follow=1 it goes on, over phases and new generations, until the
 // sandbox has ended or, when a phase is named, that phase has. Of an ended sandbox the files are gone and the
 // record's log tail is the answer. See [Gateway.logEvents] for the same as server-sent events.
 func (g *Gateway) logs(w http.ResponseWriter, r *http.Request) error {
@@ -52,6 +53,8 @@ type logStream struct {
 	id     string
 	only   sandbox.Phase // empty: both
 	follow bool
+	// limit is how many bytes one answer has at most; 0 is no limit.
+	limit int64
 
 	fence  int64
 	phase  sandbox.Phase
@@ -86,13 +89,25 @@ func (g *Gateway) logRequest(r *http.Request) (*logStream, error) {
 	if l.follow, err = flag(query.Get("follow")); err != nil {
 		return nil, badRequest("follow must be 1 or 0")
 	}
+	if limit := query.Get("limit"); limit != "" {
+		if l.limit, err = strconv.ParseInt(limit, 10, 64); err != nil || l.limit < 1 {
+			return nil, badRequest("limit must be a number of bytes, at least 1")
+		}
+		if l.only == "" || l.follow || accepts(r, eventStreamType) {
+			return nil, badRequest("limit is for a page of one log that is not followed: name it with phase=")
+		}
+	}
 	return l, nil
 }
 
 // once copies what is there now.
 func (l *logStream) once(ctx context.Context, record sandbox.Record) error {
 	if record.State.Terminal() {
-		_, err := io.WriteString(l.out, record.LogTail)
+		tail := record.LogTail
+		if l.limit > 0 { // who reads page by page comes to an end
+			tail = tail[min(l.offset, int64(len(tail))):]
+		}
+		_, err := io.Copy(l.out, l.page(strings.NewReader(tail)))
 		return err
 	}
 	l.fence = record.Fence
@@ -109,7 +124,7 @@ func (l *logStream) followFrom(ctx context.Context, record sandbox.Record) error
 	if l.fence == 0 {
 		l.fence = record.Fence
 	}
-	poll := time.NewTicker(l.g.PollEvery)
+	poll := time.NewTicker(l.g.LogEvery)
 	defer poll.Stop()
 	for {
 		if record.State.Terminal() {
@@ -162,9 +177,17 @@ func (l *logStream) pump(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	n, err := io.Copy(l.out, log)
+	n, err := io.Copy(l.out, l.page(log))
 	l.offset += n
 	return err
+}
+
+// page is as much of a log as one answer may have.
+func (l *logStream) page(log io.Reader) io.Reader {
+	if l.limit > 0 {
+		return io.LimitReader(log, l.limit)
+	}
+	return log
 }
 
 // rest sends the part of a failed sandbox's log tail that was not sent: the files may have gone between two looks.

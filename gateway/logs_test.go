@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"vibesdk-gcp/gateway"
 	"vibesdk-gcp/platform/sandbox"
@@ -66,6 +67,32 @@ func TestLogsStreamWhileTheBuildRunsAndOverPhases(t *testing.T) {
 	f.move(t, r.ID, sandbox.Stopping, func(r *sandbox.Record) { r.Reason = "asked for" })
 	f.move(t, r.ID, sandbox.Deleted, nil)
 	wantEnd(t, lines)
+}
+
+// TestLogsAreLookedAtAsOftenAsTold is for runtimes whose looks are counted: what follows the record goes on meanwhile.
+func TestLogsAreLookedAtAsOftenAsTold(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(o *gateway.Options) { o.LogEvery = time.Hour })
+	r := f.sandbox(t, "one", sandbox.Building)
+	f.runtime.report(sandbox.Status{Build: sandbox.Running})
+	f.runtime.print(sandbox.PhaseBuild, "one\n")
+	lines, _ := f.stream(t, "/v1/sandboxes/"+r.ID+"/logs?follow=1")
+	wantLine(t, lines, "one")
+	events, _ := f.stream(t, "/v1/sandboxes/"+r.ID+"/events")
+	for _, state := range []sandbox.State{sandbox.Starting, sandbox.Stopping} {
+		f.move(t, r.ID, state, nil)
+		for line := ""; !strings.Contains(line, string(state)); {
+			var err error
+			if line, err = events.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	f.runtime.mu.Lock()
+	defer f.runtime.mu.Unlock()
+	if f.runtime.looks != 1 {
+		t.Errorf("the runtime was asked %d times", f.runtime.looks)
+	}
 }
 
 func TestLogsOfOnePhaseEndWithIt(t *testing.T) {
@@ -140,15 +167,21 @@ func TestLogsNow(t *testing.T) {
 	}
 	f.runtime.print(sandbox.PhaseBuild, "b\n")
 	f.runtime.print(sandbox.PhaseServe, "s\n")
-	for query, want := range map[string]string{"": "b\ns\n", "?phase=build": "b\n", "?phase=serve": "s\n", "?phase=serve&offset=1": "\n", "?phase=serve&offset=99": ""} {
+	for query, want := range map[string]string{"": "b\ns\n", "?phase=build": "b\n", "?phase=serve": "s\n", "?phase=serve&offset=1": "\n", "?phase=serve&offset=99": "", "?phase=build&limit=1": "b", "?phase=build&limit=1&offset=1": "\n", "?phase=serve&limit=9": "s\n"} {
 		if got := f.call(t, "GET", "/v1/sandboxes/"+r.ID+"/logs"+query, ""); got.body != want {
 			t.Errorf("logs%s = %q, want %q", query, got.body, want)
 		}
 	}
-	for _, query := range []string{"phase=run", "offset=-1&phase=build", "offset=x", "offset=5", "follow=perhaps"} {
+	for _, query := range []string{"phase=run", "offset=-1&phase=build", "offset=x", "offset=5", "follow=perhaps", "limit=0&phase=build", "limit=x&phase=build", "limit=5", "limit=5&phase=build&follow=1"} {
 		f.call(t, "GET", "/v1/sandboxes/"+r.ID+"/logs?"+query, "").wantProblem(t, 400, "invalid")
 	}
 	f.call(t, "GET", "/v1/sandboxes/"+sandbox.IDFor("nobody")+"/logs", "").wantProblem(t, 404, "not-found")
+	f.move(t, r.ID, sandbox.Failed, func(r *sandbox.Record) { r.Reason, r.LogTail = "broken", "tail\n" })
+	for query, want := range map[string]string{"": "tail\n", "?phase=build&limit=3": "tai", "?phase=build&limit=3&offset=3": "l\n", "?phase=build&limit=3&offset=5": ""} {
+		if got := f.call(t, "GET", "/v1/sandboxes/"+r.ID+"/logs"+query, ""); got.body != want {
+			t.Errorf("of an ended sandbox: logs%s = %q, want %q", query, got.body, want)
+		}
+	}
 }
 
 func TestDrainEndsStreams(t *testing.T) {

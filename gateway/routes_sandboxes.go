@@ -47,6 +47,7 @@ func (g *Gateway) sandboxRoutes() []route {
 				`{"generation":1,"phase":"build","text":"whole lines"} and whose id is where to go on. Such a stream follows until an event named end.`,
 			params: []param{
 				phase, query("offset", "Begin at this byte of the log that phase names.", schema{"type": "integer", "minimum": 0}),
+				query("limit", "At most so many bytes of the log that phase names. A page that has fewer is the last for now.", schema{"type": "integer", "minimum": 1}),
 				flagParam("follow", "Go on until the sandbox, or the phase, has ended."),
 				headerParam("Last-Event-ID", "The id of the last event that was seen: what follows it is sent."),
 			},

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -49,7 +50,7 @@ func (g *Gateway) instanceStatus(w http.ResponseWriter, r *http.Request) error {
 	case ended(record):
 		status.IsHealthy, status.Message = true, afterlife(record)
 	default:
-		status.Pending, status.Message = true, string(record.State)
+		status.Pending, status.Message = true, cmp.Or(record.Waiting, string(record.State))
 	}
 	writeJSON(w, http.StatusOK, status)
 	return nil

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"time"
 
 	"vibesdk-gcp/platform/sandbox"
@@ -19,7 +20,7 @@ type Sandbox struct {
 	Restarts int   `json:"restarts,omitempty"`
 	// PreviewURL is set while the state is ready.
 	PreviewURL string `json:"previewUrl,omitempty"`
-	// Reason and LogTail say why a sandbox failed, stops or was deleted.
+	// Reason and LogTail say why a sandbox failed, stops or was deleted; Reason also what an unfinished one waits for.
 	Reason      string    `json:"reason,omitempty"`
 	LogTail     string    `json:"logTail,omitempty"`
 	TTLSeconds  int64     `json:"ttlSeconds"`
@@ -35,7 +36,7 @@ type Sandbox struct {
 func (g *Gateway) view(r sandbox.Record) Sandbox {
 	s := Sandbox{
 		ID: r.ID, RequestID: r.RequestID, ProjectName: r.ProjectName, State: r.State,
-		Generation: r.Fence, Version: r.Version, Restarts: r.Restarts, Reason: r.Reason, LogTail: r.LogTail,
+		Generation: r.Fence, Version: r.Version, Restarts: r.Restarts, Reason: cmp.Or(r.Reason, r.Waiting), LogTail: r.LogTail,
 		TTLSeconds: int64(r.TTL / time.Second), IdleSeconds: int64(r.Idle / time.Second),
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, ReadyAt: r.ReadyAt, ActiveAt: r.ActiveAt,
 		ExpiresAt: r.ExpiresAt, EndedAt: r.EndedAt,

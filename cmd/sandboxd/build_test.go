@@ -60,11 +60,10 @@ func TestBuildEnvironment(t *testing.T) {
 func TestBuildFailures(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name    string
-		spec    sandbox.Spec
-		timeout time.Duration
-		reason  string
-		tail    string
+		name   string
+		spec   sandbox.Spec
+		reason string
+		tail   string
 	}{
 		{name: "build fails", spec: sandbox.Spec{Build: "echo compiling; echo 'no such type' >&2; exit 2"}, reason: "build command exited with status 2", tail: "] [stderr] no such type"},
 		{name: "install fails", spec: sandbox.Spec{Install: "exit 1", Build: "echo never"}, reason: "install command exited with status 1"},
@@ -75,32 +74,53 @@ func TestBuildFailures(t *testing.T) {
 		{name: "no static folder", spec: sandbox.Spec{StaticDir: "dist"}, reason: `static folder "dist" does not exist after the build`},
 		{name: "static folder outside", spec: sandbox.Spec{Build: "ln -s / dist", StaticDir: "dist"}, reason: `static folder "dist" leads outside the project`},
 		{name: "escape", spec: sandbox.Spec{Source: sandbox.Source{Files: []sandbox.File{{Path: "../x"}}}}, reason: `entry "../x": the path leads outside the project`},
-		{name: "deadline", spec: sandbox.Spec{Build: "echo begun; trap '' TERM; sleep 1000 & wait; wait"}, timeout: 300 * time.Millisecond, reason: "while running the build command", tail: "begun"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			g := newRig(t, test.spec)
-			if test.timeout > 0 {
-				g.task.Deadline = time.Now().Add(test.timeout)
-			}
-			p := g.start(sandbox.PhaseBuild)
-			if code := p.wait(); code != exitBroken {
-				t.Errorf("exit status %d, want %d", code, exitBroken)
-			}
-			got := p.report()
-			if got.Progress != sandbox.Broken || !strings.Contains(got.Reason, test.reason) {
-				t.Errorf("status %q with reason %q, want broken with %q", got.Progress, got.Reason, test.reason)
-			}
-			if !strings.Contains(got.LogTail, test.tail) || !strings.Contains(got.LogTail, "[system] build failed: ") {
-				t.Errorf("log tail %q lacks %q or the reason", got.LogTail, test.tail)
-			}
-			if len(got.Groups) != 0 {
-				t.Errorf("groups %v are recorded, though all are gone", got.Groups)
+			p, got := newRig(t, test.spec).fail()
+			if !strings.Contains(got.Reason, test.reason) || !strings.Contains(got.LogTail, test.tail) {
+				t.Errorf("reason %q, log tail %q; want %q and %q", got.Reason, got.LogTail, test.reason, test.tail)
 			}
 			if strings.Contains(p.out.String(), "echo never\n") && strings.Contains(p.out.String(), "] never") {
 				t.Error("build ran after a failed install")
 			}
 		})
+	}
+}
+
+// fail runs a build that must be broken, and returns what it reports.
+func (g *rig) fail() (*program, sandbox.GuestStatus) {
+	g.t.Helper()
+	p := g.start(sandbox.PhaseBuild)
+	if code := p.wait(); code != exitBroken {
+		g.t.Errorf("exit status %d, want %d", code, exitBroken)
+	}
+	got := p.report()
+	if got.Progress != sandbox.Broken || !strings.Contains(got.LogTail, "[system] build failed: ") {
+		g.t.Errorf("status %q, log tail %q; want it broken, and told in the log", got.Progress, got.LogTail)
+	}
+	if len(got.Groups) != 0 {
+		g.t.Errorf("groups %v are recorded, though all are gone", got.Groups)
+	}
+	return p, got
+}
+
+// TestBuildDeadline gives a build that does not end longer and longer, until it gets as far as its command on a slow machine too.
+func TestBuildDeadline(t *testing.T) {
+	t.Parallel()
+	for limit := 300 * time.Millisecond; ; limit *= 4 {
+		g := newRig(t, sandbox.Spec{Build: "echo begun; trap '' TERM; sleep 1000 & wait; wait"})
+		g.task.Deadline = time.Now().Add(limit)
+		_, got := g.fail()
+		if !strings.Contains(got.Reason, "build timed out after ") {
+			t.Fatalf("reason %q", got.Reason)
+		}
+		if strings.Contains(got.Reason, "while running the build command") && strings.Contains(got.LogTail, "] begun\n") {
+			return
+		}
+		if limit > patience/4 {
+			t.Fatalf("within %s: reason %q, log tail %q", limit, got.Reason, got.LogTail)
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 )
 
 // patience bounds waits for facts that come about by themselves.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // The test binary is also the program under test and the development servers of the apps it serves.
 const (

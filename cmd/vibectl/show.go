@@ -70,6 +70,8 @@ func (c *cli) logsCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "go on until the sandbox ends")
 	cmd.Flags().StringVar(&o.Phase, "phase", "", "build or serve (default: one after the other)")
+	cmd.Flags().Int64Var(&o.Offset, "offset", 0, "skip so many bytes of the log that --phase names")
+	cmd.Flags().Int64Var(&o.Limit, "limit", 0, "print at most so many bytes of the log that --phase names (default: all)")
 	return cmd
 }
 

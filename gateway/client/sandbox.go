@@ -32,7 +32,7 @@ type Sandbox struct {
 	Restarts int   `json:"restarts,omitempty"`
 	// PreviewURL is set while the state is ready.
 	PreviewURL string `json:"previewUrl,omitempty"`
-	// Reason and LogTail say why a sandbox failed, stops or was deleted.
+	// Reason and LogTail say why a sandbox failed, stops or was deleted; Reason also what an unfinished one waits for.
 	Reason      string    `json:"reason,omitempty"`
 	LogTail     string    `json:"logTail,omitempty"`
 	TTLSeconds  int64     `json:"ttlSeconds"`

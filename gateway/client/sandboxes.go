@@ -70,6 +70,8 @@ type LogOptions struct {
 	Phase string
 	// Offset skips bytes of the one phase named.
 	Offset int64
+	// Limit is how many bytes of the one phase named there are at most; 0 is no limit. It goes without Follow.
+	Limit int64
 	// Follow goes on until the sandbox has ended, or the phase named has.
 	Follow bool
 }
@@ -82,6 +84,9 @@ func (s *Sandboxes) Logs(ctx context.Context, id string, o LogOptions) (io.ReadC
 	}
 	if o.Offset > 0 {
 		query.Set("offset", strconv.FormatInt(o.Offset, 10))
+	}
+	if o.Limit > 0 {
+		query.Set("limit", strconv.FormatInt(o.Limit, 10))
 	}
 	if o.Follow {
 		query.Set("follow", "1")

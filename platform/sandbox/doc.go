@@ -40,7 +40,8 @@
 //	a build passes its deadline          Broken, "timed out …"           failed
 //	the guest program is killed          Broken, "ended unexpectedly"    failed
 //	the supervisor of the guest dies     Broken and Interrupted          a new generation, a few times
-//	the runtime is full or not there     ErrUnavailable                  unchanged; asked again later
+//	the runtime is not there             ErrUnavailable                  unchanged; asked again later
+//	the runtime's quota is used up       ErrUnavailable and ErrQuota     Waiting; asked again later, failed at its deadline
 //	a generation was deleted meanwhile   ErrGone                         unchanged; read it again
 //	two writers change one record        —                               one wins, the other re-reads
 package sandbox

@@ -15,4 +15,6 @@ var (
 	ErrGone = errors.New("sandbox generation was deleted")
 	// ErrUnavailable is a runtime that cannot take work now; trying again later is right.
 	ErrUnavailable = errors.New("sandbox runtime is not available")
+	// ErrQuota goes with ErrUnavailable: there can be no more sandboxes until others end or somebody raises a quota.
+	ErrQuota = errors.New("a quota is used up")
 )

@@ -95,7 +95,7 @@ func (rs *Records) List(ctx context.Context, q Query) ([]Record, error) {
 //
 // When fn changes nothing or returns ErrUnchanged nothing is written. Any other error of fn is returned as it
 // is. Entering Ready sets ReadyAt and ActiveAt, entering Deleted or Failed sets EndedAt, and all three clear
-// PhaseDeadline. ErrNotFound, ErrTransition and ErrInvalid write nothing.
+// PhaseDeadline; all but Requested, Building and Starting clear Waiting. ErrNotFound, ErrTransition and ErrInvalid write nothing.
 func (rs *Records) Update(ctx context.Context, id string, fn func(*Record) error) (Record, error) {
 	wait := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(time.Millisecond), backoff.WithMaxInterval(100*time.Millisecond),
@@ -158,6 +158,7 @@ func sameButUpdatedAt(a, b Record) bool {
 func (rs *Records) stamp(r *Record) {
 	switch r.State {
 	case Ready:
+		r.Waiting = ""
 		if r.ReadyAt.IsZero() {
 			r.ReadyAt = rs.now()
 		}
@@ -165,7 +166,10 @@ func (rs *Records) stamp(r *Record) {
 			r.ActiveAt = r.ReadyAt
 		}
 		r.PhaseDeadline = time.Time{}
+	case Stopping:
+		r.Waiting = ""
 	case Deleted, Failed:
+		r.Waiting = ""
 		if r.EndedAt.IsZero() {
 			r.EndedAt = rs.now()
 		}
@@ -178,7 +182,8 @@ func (rs *Records) stamp(r *Record) {
 		*t = storable(*t)
 	}
 	r.TTL, r.Idle = r.TTL.Truncate(time.Microsecond), r.Idle.Truncate(time.Microsecond)
-	r.ProjectName, r.Reason, r.LogTail = cleanStart(r.ProjectName, MaxProjectName), cleanStart(r.Reason, MaxReason), cleanTail(r.LogTail)
+	r.ProjectName, r.LogTail = cleanStart(r.ProjectName, MaxProjectName), cleanTail(r.LogTail)
+	r.Reason, r.Waiting = cleanStart(r.Reason, MaxReason), cleanStart(r.Waiting, MaxReason)
 }
 
 func (rs *Records) now() time.Time { return storable(rs.Now()) }

@@ -11,7 +11,7 @@ import (
 type RuntimeDriver interface {
 	// Build triggers the build of the task's generation. Calling it again for the same Ref, concurrently or
 	// after a crash, must never run a second build; it returns nil when one runs, has ended or was interrupted.
-	// ErrGone when the generation was deleted, ErrUnavailable when no work is taken now.
+	// ErrGone when the generation was deleted, ErrUnavailable when no work is taken now, with ErrQuota when a quota is why.
 	Build(ctx context.Context, t Task) error
 	// Serve triggers the preview of a generation whose build is Done. Idempotent like Build, with the same
 	// errors; ErrTransition when the build is not Done.

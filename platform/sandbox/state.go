@@ -39,6 +39,8 @@ type Record struct {
 	Endpoint string `json:"-"`
 	// Reason says why a sandbox failed, stops or was deleted, in words for its owner.
 	Reason string `json:"reason,omitempty"`
+	// Waiting says what an unfinished sandbox waits for while the runtime takes no work, in words for its owner; empty otherwise.
+	Waiting string `json:"waiting,omitempty"`
 	// LogTail is the end of the build or server log, kept when the files are gone. At most 16 KiB.
 	LogTail string `json:"logTail,omitempty"`
 	// Restarts counts generations after the first that were started because a preview was lost.

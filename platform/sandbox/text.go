@@ -2,7 +2,7 @@ package sandbox
 
 import "strings"
 
-// Limits of the texts in a record and a status, in bytes. Longer ones lose their beginning (LogTail) or their end (Reason).
+// Limits of the texts in a record and a status, in bytes. Longer ones lose their beginning (LogTail) or their end (Reason, Waiting).
 const (
 	MaxReason  = 2 << 10
 	MaxLogTail = 16 << 10

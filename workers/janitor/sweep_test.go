@@ -22,10 +22,11 @@ import (
 func TestASandboxEndsWhenItIsDueAndNotBefore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	// Run in the past, so that the life of 100 seconds, too long for the runner to wait for, ends in two.
-	w.advance(-98 * time.Second)
-	rec := w.ready(t, "r1", map[string]any{"ttlSeconds": 100})
-	w.advance(98 * time.Second)
+	// Run in the past, so that the life of ten minutes, too long for the runner to wait for, ends in two seconds.
+	const back = 10*time.Minute - 2*time.Second
+	w.advance(-back)
+	rec := w.ready(t, "r1", map[string]any{"ttlSeconds": 600})
+	w.advance(back)
 	w.consume(t)
 	w.sweep(t, stale)
 	w.sweep(t, stale)

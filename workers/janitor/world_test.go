@@ -24,6 +24,9 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
+// patience bounds every wait for what comes about by itself. It is a limit for what hangs; no case measures time.
+const patience = 3 * time.Minute
+
 // world is a janitor and a runner on the real platform, with the real bus between them. Their clock can be moved; the
 // bus's cannot.
 type world struct {
@@ -109,7 +112,7 @@ func app(requestID string, fields map[string]any) []byte {
 // ready runs an app, past the bus.
 func (w *world) ready(t *testing.T, requestID string, fields map[string]any) sandbox.Record {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	parked, err := workertest.Deliver(ctx, w.runner.Load().Handle, events.Message{ID: requestID, Data: app(requestID, fields)})
 	if err != nil || parked != nil {
@@ -177,7 +180,7 @@ const (
 
 func (w *world) await(t *testing.T, id string, ok func(sandbox.Record) bool) sandbox.Record {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		rec, err := w.Records.Load(t.Context(), id)
 		if err == nil && ok(rec) {

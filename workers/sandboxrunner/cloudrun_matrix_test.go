@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,8 +20,9 @@ import (
 	"vibesdk-gcp/platform/sandbox"
 )
 
-// crash is one case: one call goes wrong the first time that it is made.
+// crash is one case: in one kind of a life, one call goes wrong the first time that it is made.
 type crash struct {
+	scene *scene
 	// call is an RPC of Cloud Run, a call of the store, or one of sandboxd's own, which begin with "guest: ".
 	call string
 	kind cloudrunfake.FaultKind
@@ -43,6 +42,13 @@ func (c crash) column() string {
 		name += " twice"
 	}
 	return name
+}
+
+func (c crash) row() string {
+	if c.scene.name == "" {
+		return c.call
+	}
+	return c.call + ", " + c.scene.name
 }
 
 // guestCall is the fault's name at the store's door.
@@ -69,15 +75,16 @@ func (c crash) inject(r *region) (struck func() bool) {
 	}
 }
 
-// guestCalls are the calls that a build makes by itself.
+// guestCalls are the calls that a build and a preview make by themselves.
 var guestCalls = []string{
 	"guest: GET build.task.json", "guest: PUT build.claim.json", "guest: GET 1", "guest: PUT build.json", "guest: PUT build.log", "guest: PUT snapshot.tar.zst",
+	"guest: GET serve.task.json", "guest: GET snapshot.tar.zst", "guest: PUT serve.json", "guest: PUT serve.log",
 }
 
 // outcome is what became of a case.
 type outcome struct {
-	fence, services int
-	swept           bool
+	fence, endpoints int
+	swept            bool
 	// missed says that the call was never made: some depend on who is faster.
 	missed bool
 	fault  error
@@ -91,13 +98,27 @@ func (c crash) run(ctx context.Context, l *ledger, id, sandboxd, build string, w
 		return outcome{fault: err}, nil
 	}
 	defer func() { o.fault = errors.Join(o.fault, r.close()) }()
+	if c.kind == cloudrunfake.Lost {
+		r.callTimeout = time.Second // one call lasts as long; all others are far faster
+		if sandboxd != "" {
+			r.callTimeout *= 2
+		}
+	}
+	if c.scene.prepare != nil {
+		if err := c.scene.prepare(ctx, r, id); err != nil {
+			return outcome{fault: fmt.Errorf("prepare: %w", err)}, nil
+		}
+	}
 	struck := func() bool { return true }
 	if c.call != "" {
 		struck = c.inject(r)
 	}
-	o.fault = c.life(ctx, r, id, build)
+	o.fault = c.scene.life(ctx, c, r, id, build)
 	rec, err := l.records.Load(ctx, sandbox.IDFor(id))
-	o.fence, o.services = int(rec.Fence), r.PeakServices()
+	if c.scene.withoutRecord && errors.Is(err, sandbox.ErrNotFound) {
+		rec, err = sandbox.Record{ID: sandbox.IDFor(id), State: sandbox.Deleted, Fence: 1}, nil
+	}
+	o.fence, o.endpoints = int(rec.Fence), r.PeakEndpoints()
 	if o.fault != nil || err != nil {
 		o.fault = errors.Join(o.fault, err)
 		return o, nil
@@ -117,29 +138,6 @@ func (c crash) run(ctx context.Context, l *ledger, id, sandboxd, build string, w
 	o.missed = !struck()
 	o.fault = errors.Join(err, c.judge(rec, worked(r), o, left))
 	return o, slices.Concat(r.Calls(), r.trouble.calls())
-}
-
-func (c crash) life(ctx context.Context, r *region, id, build string) error {
-	if err := c.deliver(ctx, r, app(id, build)); err != nil {
-		return err
-	}
-	rec, err := r.ledger.records.Load(ctx, sandbox.IDFor(id))
-	if err != nil || rec.State != sandbox.Ready {
-		return fmt.Errorf("it is %s because %q: %w", rec.State, rec.Reason, err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rec.Endpoint, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "hello from "+id {
-		return fmt.Errorf("the preview answers %d %q, %w", resp.StatusCode, body, err)
-	}
-	return c.deliver(ctx, r, stop(id, "USER"))
 }
 
 // deliver delivers a message once, or twice at the same time.
@@ -171,8 +169,8 @@ func (c crash) judge(rec sandbox.Record, works map[string]int, o outcome, left [
 	if interrupted := guests && c.killed; !interrupted && rec.Fence != 1 {
 		fault("it took %d generations though no build was lost", rec.Fence)
 	}
-	if o.services > 1 {
-		fault("%d services at one time", o.services)
+	if o.endpoints > 1 {
+		fault("%d services at one time", o.endpoints)
 	}
 	if len(left) > 0 {
 		fault("left: %s", strings.Join(left, ", "))
@@ -180,14 +178,14 @@ func (c crash) judge(rec sandbox.Record, works map[string]int, o outcome, left [
 	return errors.Join(faults...)
 }
 
-// crashes are all cases for some calls.
-func crashes(calls []string) []crash {
+// crashes are all cases for some calls in a kind of a life.
+func crashes(s *scene, calls ...string) []crash {
 	var all []crash
 	for _, call := range calls {
 		for _, kind := range []cloudrunfake.FaultKind{cloudrunfake.Before, cloudrunfake.After, cloudrunfake.Lost} {
 			for _, killed := range []bool{false, true} {
 				for _, twice := range []bool{false, true} {
-					all = append(all, crash{call, kind, killed, twice})
+					all = append(all, crash{s, call, kind, killed, twice})
 				}
 			}
 		}
@@ -200,18 +198,30 @@ func crashes(calls []string) []crash {
 func TestCrashMatrix(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
-	clean, made := crash{}.run(t.Context(), l, "clean", "", "", (*region).worked)
+	clean, made := crash{scene: &whole}.run(t.Context(), l, "clean", "", "", (*region).worked)
 	if clean.fault != nil || clean.swept || clean.fence != 1 {
 		t.Fatalf("without trouble: %+v", clean)
 	}
 	slices.Sort(made)
-	calls := slices.Concat(slices.Compact(made), guestCalls)
-	all := crashes(calls)
-	if len(calls) < 25 || len(all) < 300 {
-		t.Fatalf("only %d calls are known: %q", len(calls), calls)
+	all := crashes(&whole, slices.Concat(slices.Compact(made), guestCalls)...)
+	if len(all) < 400 {
+		t.Fatalf("only %d cases are known", len(all))
 	}
-	// Cloud Run is asked to list and to cancel only after trouble: see TestTroubleInTrouble.
-	printTable(t, calls, all, runAll(t, all, func(ctx context.Context, c crash, id string) outcome {
+	printTable(t, all, runAll(t, all, atOnce, func(ctx context.Context, c crash, id string) outcome {
+		o, _ := c.run(ctx, l, id, "", "", (*region).worked)
+		return o
+	}))
+}
+
+// TestCrashMatrixOfOtherLives is about the calls that no ordinary life has, and about previews that are instances.
+func TestCrashMatrixOfOtherLives(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	var all []crash
+	for _, s := range otherScenes {
+		all = append(all, crashes(s, s.calls...)...)
+	}
+	printTable(t, all, runAll(t, all, atOnce, func(ctx context.Context, c crash, id string) outcome {
 		o, _ := c.run(ctx, l, id, "", "", (*region).worked)
 		return o
 	}))
@@ -221,9 +231,8 @@ func TestCrashMatrix(t *testing.T) {
 func TestCrashMatrixOfProcesses(t *testing.T) {
 	t.Parallel()
 	l, sandboxd, dir := newLedger(t), testenv.Program(t, "sandboxd", ""), t.TempDir()
-	calls := []string{"RunJob", "CreateService", "DeleteExecution", "create build.run.json"}
-	all := crashes(calls)
-	printTable(t, calls, all, runAll(t, all, func(ctx context.Context, c crash, id string) outcome {
+	all := crashes(&whole, "RunJob", "CreateService", "DeleteExecution", "create build.run.json")
+	printTable(t, all, runAll(t, all, processesAtOnce, func(ctx context.Context, c crash, id string) outcome {
 		trace := filepath.Join(dir, id)
 		o, _ := c.run(ctx, l, id, sandboxd, `echo "$SANDBOX_REF" >> '`+trace+`'`, func(*region) map[string]int {
 			works := map[string]int{}
@@ -238,13 +247,14 @@ func TestCrashMatrixOfProcesses(t *testing.T) {
 }
 
 const (
-	// atOnce is how many cases run at the same time: they mostly wait.
-	atOnce = 16
+	// atOnce is how many cases run at the same time: they mostly wait. Those with processes of their own do not.
+	atOnce          = 16
+	processesAtOnce = 4
 	// tries is how often a case is run for its trouble to come: on a slow machine a call may take so long that another is made in its place.
 	tries = 4
 )
 
-func runAll(t *testing.T, all []crash, run func(context.Context, crash, string) outcome) map[crash]outcome {
+func runAll(t *testing.T, all []crash, atOnce int, run func(context.Context, crash, string) outcome) map[crash]outcome {
 	t.Helper()
 	var mu sync.Mutex
 	outcomes := map[crash]outcome{}
@@ -267,28 +277,28 @@ func runAll(t *testing.T, all []crash, run func(context.Context, crash, string) 
 }
 
 func runOnce(t *testing.T, c crash, id string, run func(context.Context, crash, string) outcome) outcome {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	return run(ctx, c, id)
 }
 
 // printTable prints a line for each call: `ok`, with `s` where the sweep had something to remove and the number of
 // generations where it took more than one; `-` where the call was never made.
-func printTable(t *testing.T, calls []string, all []crash, outcomes map[crash]outcome) {
+func printTable(t *testing.T, all []crash, outcomes map[crash]outcome) {
 	t.Helper()
 	var columns []string
 	for _, c := range all[:12] {
 		columns = append(columns, c.column())
 	}
 	var table strings.Builder
-	fmt.Fprintf(&table, "%d cases\n%-28s", len(all), "the first call of")
+	fmt.Fprintf(&table, "%d cases\n%-48s", len(all), "the first call of")
 	for _, column := range columns {
 		fmt.Fprintf(&table, " %-19s", column)
 	}
 	good, missed := 0, 0
 	for i, c := range all {
 		if i%12 == 0 {
-			fmt.Fprintf(&table, "\n%-28s", calls[i/12])
+			fmt.Fprintf(&table, "\n%-48s", c.row())
 		}
 		o := outcomes[c]
 		mark := "ok"
@@ -301,7 +311,7 @@ func printTable(t *testing.T, calls []string, all []crash, outcomes map[crash]ou
 		switch {
 		case o.fault != nil:
 			mark = "FAIL"
-			t.Errorf("%s, %s: %v", c.call, c.column(), o.fault)
+			t.Errorf("%s, %s: %v", c.row(), c.column(), o.fault)
 		case o.missed:
 			mark = "-"
 			missed++

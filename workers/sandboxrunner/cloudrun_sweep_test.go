@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"vibesdk-gcp/platform/sandbox"
 	"vibesdk-gcp/platform/sandbox/sandboxtest"
@@ -17,7 +16,8 @@ func TestASweepComparesBothWays(t *testing.T) {
 	r, err := newRegion(newLedger(t), "")
 	must(t, err)
 	t.Cleanup(func() { must(t, r.close()) })
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	r.deleteWait = patience
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for _, id := range []string{"alive", "robbed"} {
 		must(t, r.deliver(ctx, app(id, "")))

@@ -58,25 +58,32 @@ type region struct {
 	ledger  *ledger
 	dir     string
 	trouble *trouble
-	// callTimeout is how long a worker waits for an answer.
-	callTimeout time.Duration
-	mu          sync.Mutex
+	// callTimeout is how long a worker waits for an answer, deleteWait for the end of what it deletes.
+	callTimeout, deleteWait time.Duration
+	previews                cloudrunsandbox.Previews
+	// ahead is how far the workers' clocks are.
+	ahead time.Duration
+	mu    sync.Mutex
 	// works counts, by generation, the executions that did work: the guest prints once it has claimed the build.
 	works   map[string]int
 	workers []*worker
-	// guests end the containers that are building.
+	// guests end the containers that run.
 	guests []context.CancelCauseFunc
 }
 
+// newRegion returns one whose workers wait long for each answer: a machine that is busy must not look like one that is lost.
 func newRegion(l *ledger, sandboxd string) (*region, error) {
 	dir, err := os.MkdirTemp("", "region-") // one for each of hundreds of cases, removed with it
 	if err != nil {
 		return nil, err
 	}
-	r := &region{ledger: l, dir: dir, works: map[string]int{}, trouble: &trouble{}, callTimeout: time.Second} // a process takes long to start on a busy machine
+	r := &region{
+		ledger: l, dir: dir, works: map[string]int{}, trouble: &trouble{}, callTimeout: 20 * time.Second, deleteWait: time.Second,
+		previews: cloudrunsandbox.Services,
+	}
 	o := cloudrunfake.Options{Dir: dir, Grace: 5 * time.Second, StartLatency: 30 * time.Millisecond, Programs: map[string]string{"sandbox": sandboxd}}
 	if sandboxd == "" {
-		o.Run, r.callTimeout = r.container, 300*time.Millisecond
+		o.Run = r.container
 	}
 	if r.storage, err = cloudrunfake.NewStorage(dir); err != nil {
 		return nil, err
@@ -91,8 +98,13 @@ func (r *region) close() error {
 	return errors.Join(r.Server.Close(), r.storage.Close(), os.RemoveAll(r.dir))
 }
 
-// container is the guest as a function: the same code as sandboxd, without commands of a project.
+// container is the guest as a function: the same code as sandboxd.
 func (r *region) container(ctx context.Context, c cloudrunfake.Container) int {
+	ctx, kill := context.WithCancelCause(ctx)
+	defer kill(nil)
+	r.mu.Lock()
+	r.guests = append(r.guests, kill)
+	r.mu.Unlock()
 	host := guest.Host{Dir: c.Dir, Owner: c.Env["CLOUD_RUN_EXECUTION"]}
 	fmt.Sscan(c.Env["PORT"], &host.Port)
 	task, err := guest.LoadTask(ctx, c.Env["SANDBOX_TASK"], host)
@@ -105,11 +117,6 @@ func (r *region) container(ctx context.Context, c cloudrunfake.Container) int {
 		}
 		return 0
 	}
-	ctx, kill := context.WithCancelCause(ctx)
-	defer kill(nil)
-	r.mu.Lock()
-	r.guests = append(r.guests, kill)
-	r.mu.Unlock()
 	err = guest.Build(ctx, task, &workMark{r: r, ref: task.Ref})
 	if err != nil && !errors.Is(err, guest.ErrClaimed) && !errors.Is(err, guest.ErrDeleted) {
 		return 1
@@ -133,7 +140,7 @@ func (w *workMark) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// killGuests ends every container that is building, as the loss of its machine does.
+// killGuests ends every container that runs, as the loss of its machine does.
 func (r *region) killGuests() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -157,8 +164,9 @@ func (r *region) worker(ctx context.Context) (*worker, error) {
 	driver, err := cloudrunsandbox.New(ctx, cloudrunsandbox.Options{
 		Project: "fake-project", Location: "local1", Image: "sandbox", ServiceAccount: "nobody", ListenHost: "127.0.0.1",
 		Store: troubledStore{cloudrunsandbox.NewStore(r.storage.Bucket), r.trouble}, HTTPClient: &http.Client{Transport: r.trouble},
-		ReadsPerSecond: 10_000, WritesPerSecond: 10_000, CallTimeout: r.callTimeout, RetryFor: 2 * r.callTimeout,
-		PollEvery: 5 * time.Millisecond, DeleteWait: time.Second, ClientOptions: r.ClientOptions(),
+		ReadsPerSecond: 10_000, WritesPerSecond: 10_000, CallTimeout: r.callTimeout, RetryFor: 600 * time.Millisecond,
+		PollEvery: 5 * time.Millisecond, DeleteWait: r.deleteWait, ClientOptions: r.ClientOptions(), Previews: r.previews,
+		Now: func() time.Time { return time.Now().Add(r.ahead) }, Logger: slog.New(slog.DiscardHandler),
 		BaseEnv: map[string]string{"PATH": "/usr/bin:/bin"},
 	})
 	if err != nil {
@@ -219,6 +227,9 @@ func (r *region) sweep(ctx context.Context, to events.Publisher) error {
 		return err
 	}
 	defer w.driver.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(w.alive, cancel)()
 	return janitor.New(janitor.Options{
 		Records: r.ledger.records, Routes: r.ledger.routes, Runtime: sandbox.NewRuntime(w.driver, sandbox.RuntimeOptions{}),
 		Publisher: to, Logger: slog.New(slog.DiscardHandler),
@@ -240,6 +251,9 @@ func (r *region) left(ctx context.Context) ([]string, error) {
 		left = append(left, e.GetName())
 	}
 	for _, v := range r.Services() {
+		left = append(left, v.GetName())
+	}
+	for _, v := range r.Instances() {
 		left = append(left, v.GetName())
 	}
 	keys, err := cloudrunsandbox.NewStore(r.storage.Bucket).List(ctx, "")

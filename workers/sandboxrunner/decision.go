@@ -69,7 +69,11 @@ func decide(r sandbox.Record, st sandbox.Status, now time.Time) decision {
 	switch r.State {
 	case sandbox.Requested:
 		if late(r, now) {
-			return decision{step: condemn, reason: "timed out: the runtime took no work in time"}
+			reason := "timed out: the runtime took no work in time"
+			if r.Waiting != "" {
+				reason = "timed out while " + r.Waiting
+			}
+			return decision{step: condemn, reason: reason}
 		}
 		return decision{step: build}
 	case sandbox.Building:
@@ -86,6 +90,8 @@ func decide(r sandbox.Record, st sandbox.Status, now time.Time) decision {
 // decidePhase is the decision while a phase is under way; then is the step after its success.
 func decidePhase(r sandbox.Record, st sandbox.Status, now time.Time, phase sandbox.Phase, progress sandbox.Progress, then step) decision {
 	switch {
+	case progress == sandbox.Done && r.Waiting != "" && late(r, now):
+		return decision{step: condemn, reason: "timed out while " + r.Waiting}
 	case progress == sandbox.Done:
 		return decision{step: then}
 	case progress == sandbox.Running && late(r, now):

@@ -37,6 +37,7 @@ func record(state sandbox.State, change ...func(*sandbox.Record)) sandbox.Record
 func overdue(r *sandbox.Record)   { r.PhaseDeadline = t0 }
 func expired(r *sandbox.Record)   { r.ExpiresAt = t0 }
 func condemned(r *sandbox.Record) { r.Reason = "build failed" }
+func waiting(r *sandbox.Record)   { r.Waiting = "waiting: full" }
 func idle(r *sandbox.Record)      { r.ActiveAt = t0.Add(-r.Idle) }
 func short(r *sandbox.Record)     { r.ExpiresAt = t0.Add(holdWithin - time.Second) }
 func old(r *sandbox.Record)       { r.CreatedAt, r.TTL = t0.Add(-2*restartEvery), time.Hour }
@@ -60,11 +61,14 @@ func TestDecide(t *testing.T) {
 		{"requested", record(sandbox.Requested), sandbox.Status{}, build, ""},
 		{"requested after a restart", record(sandbox.Requested, restarts(3)), sandbox.Status{}, build, ""},
 		{"requested too long", record(sandbox.Requested, overdue), sandbox.Status{}, condemn, "timed out: the runtime took no work in time"},
+		{"requested, waiting for a quota too long", record(sandbox.Requested, overdue, waiting), sandbox.Status{}, condemn, "timed out while waiting: full"},
 		{"requested and expired", record(sandbox.Requested, expired, overdue), sandbox.Status{}, stop, "time to live of 30m0s is over"},
 
 		{"build runs", record(sandbox.Building), sandbox.Status{Build: running}, look, ""},
 		{"build done", record(sandbox.Building), sandbox.Status{Build: done}, serve, ""},
 		{"build done, late", record(sandbox.Building, overdue), sandbox.Status{Build: done}, serve, ""},
+		{"build done, waiting for a quota", record(sandbox.Building, waiting), sandbox.Status{Build: done}, serve, ""},
+		{"build done, waiting for a quota too long", record(sandbox.Building, waiting, overdue), sandbox.Status{Build: done}, condemn, "timed out while waiting: full"},
 		{"build failed", record(sandbox.Building), failed, condemn, failed.Reason},
 		{"build failed without a word", record(sandbox.Building), sandbox.Status{Build: broken}, condemn, "build failed"},
 		{"build timed out", record(sandbox.Building, overdue), sandbox.Status{Build: running}, condemn, "build timed out after 30s"},

@@ -11,6 +11,9 @@ import (
 	"vibesdk-gcp/platform/sandbox"
 )
 
+// waitsForQuota is for the owner of the app, who cannot mend it: which one it is, the log and the metrics tell the operator.
+const waitsForQuota = "waiting: the platform's quota for sandboxes is used up"
+
 // advance takes one step towards Ready: the effect, then the note of it.
 func (r *Runner) advance(ctx context.Context, rec sandbox.Record, s step, st sandbox.Status) (sandbox.Record, error) {
 	var err error
@@ -28,10 +31,17 @@ func (r *Runner) advance(ctx context.Context, rec sandbox.Record, s step, st san
 	case errors.Is(err, sandbox.ErrInvalid), errors.Is(err, deployment.ErrInvalid):
 		return r.condemn(ctx, rec, decision{reason: err.Error()})
 	case err != nil:
-		return rec, fmt.Errorf("%s %s: %w", s, rec.Ref(), err)
+		err = fmt.Errorf("%s %s: %w", s, rec.Ref(), err)
+		if errors.Is(err, sandbox.ErrQuota) && rec.Waiting == "" {
+			r.o.Logger.WarnContext(ctx, "sandbox waits for a quota", "sandbox_id", rec.ID, "fence", rec.Fence, "error", err)
+			_, noted := r.save(ctx, rec, func(rec *sandbox.Record) { rec.Waiting = waitsForQuota })
+			err = errors.Join(err, noted)
+		}
+		return rec, err
 	}
 	now := r.o.Now()
 	return r.save(ctx, rec, func(rec *sandbox.Record) {
+		rec.Waiting = ""
 		switch s {
 		case build:
 			rec.State, rec.PhaseDeadline = sandbox.Building, now.Add(r.o.Defaults.BuildTimeout+buildGrace)
@@ -107,7 +117,7 @@ func (r *Runner) restart(ctx context.Context, rec sandbox.Record) (sandbox.Recor
 		rec.Fence++
 		rec.Restarts++
 		rec.Token, rec.ControlToken = sandbox.NewToken(), sandbox.NewControlToken()
-		rec.State, rec.PhaseDeadline = sandbox.Requested, r.o.Now().Add(r.o.Defaults.BuildTimeout)
+		rec.State, rec.PhaseDeadline, rec.Waiting = sandbox.Requested, r.o.Now().Add(r.o.Defaults.BuildTimeout), ""
 	})
 }
 

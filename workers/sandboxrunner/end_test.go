@@ -54,7 +54,7 @@ func TestStopRemovesEverything(t *testing.T) {
 func TestStopDuringTheBuildWins(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	m := app("r1", w.CountBuild()+"; sleep 60")
+	m := app("r1", w.CountBuild()+"; sleep 1000")
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for range 3 {
@@ -104,14 +104,15 @@ func TestStopRacingRun(t *testing.T) {
 
 func TestStopOfAnUnknownSandbox(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	var c clock
+	w := newWorld(t, at(c.now))
 	m := stop("r1", "USER")
 	w.deliver(t, m)
-	m.Time = time.Now()
+	m.Time = c.now()
 	if err := w.Handle(t.Context(), m); err == nil || !strings.Contains(err.Error(), "again in") {
 		t.Errorf("a fresh request: %v, want it again: the sandbox may be requested by the next message", err)
 	}
-	m.Time = time.Now().Add(24 * time.Hour)
+	m.Time = c.now().Add(24 * time.Hour)
 	w.deliver(t, m)
 	w.deliver(t, resume("r1"))
 }
@@ -119,9 +120,10 @@ func TestStopOfAnUnknownSandbox(t *testing.T) {
 // TestStopThatOvertakesItsRun is about a topic without order.
 func TestStopThatOvertakesItsRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	var c clock
+	w := newWorld(t, at(c.now))
 	m := stop("r1", "USER")
-	m.Time = time.Now()
+	m.Time = c.now() // it stays fresh
 	var wg sync.WaitGroup
 	wg.Go(func() { w.deliver(t, m) })
 	w.deliver(t, app("r1", "true"))
@@ -207,7 +209,7 @@ func TestExpiryDuringTheBuild(t *testing.T) {
 	t.Parallel()
 	var c clock
 	w := newWorld(t, at(c.now))
-	m := app("r1", w.CountBuild()+"; sleep 60", map[string]any{"ttlSeconds": 5})
+	m := app("r1", w.CountBuild()+"; sleep 1000", map[string]any{"ttlSeconds": 5})
 	if err := w.Handle(t.Context(), m); err == nil {
 		t.Fatal("the build ended")
 	}

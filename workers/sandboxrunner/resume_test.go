@@ -16,11 +16,11 @@ import (
 func TestAnInterruptedBuildStartsANewGeneration(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	m := app("r1", w.CountBuild()+"; test $(wc -l < "+w.Trace()+") -gt 1 || sleep 60")
+	m := app("r1", w.CountBuild()+"; test $(wc -l < "+w.Trace()+") -gt 1 || sleep 1000")
 	if err := w.Handle(t.Context(), m); err == nil {
 		t.Fatal("the build ended")
 	}
-	before := w.load(t, "r1")
+	before := w.await(t, "r1", func(sandbox.Record) bool { return w.Builds(t) == 1 })
 	w.Restart(t)
 	w.deliver(t, m)
 	want := workertest.SandboxState{RequestID: "r1", State: sandbox.Ready, Fence: 2, Routed: true, Resources: []int64{2}}
@@ -42,7 +42,7 @@ func TestAnInterruptedBuildStartsANewGeneration(t *testing.T) {
 func TestABuildThatIsAlwaysInterruptedFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	m := app("r1", w.CountBuild()+"; sleep 60")
+	m := app("r1", w.CountBuild()+"; sleep 1000")
 	for range 4 {
 		if err := w.Handle(t.Context(), m); err == nil {
 			t.Fatal("the build ended")
@@ -102,9 +102,10 @@ func TestAStuckStateIsMovedOn(t *testing.T) {
 	t.Parallel()
 	var c clock
 	w := newWorld(t, at(c.now))
-	if err := w.Handle(t.Context(), app("r1", "echo zzz; sleep 60")); err == nil {
+	if err := w.Handle(t.Context(), app("r1", "echo zzz; sleep 1000")); err == nil {
 		t.Fatal("the build ended")
 	}
+	w.printed(t, "r1", `\] zzz\n`)
 	c.advance(11 * time.Minute)
 	w.deliver(t, stop("r1", "STUCK"))
 	rec, got := w.load(t, "r1"), w.state(t)

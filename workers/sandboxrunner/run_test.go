@@ -88,21 +88,39 @@ func TestAFailedBuildEndsWithReasonAndLog(t *testing.T) {
 
 func TestADevServerThatNeverAnswersTimesOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *sandboxrunner.Options) { o.Defaults.StartTimeout = 3 * time.Second })
-	w.deliver(t, app("r1", "", map[string]any{"staticDir": nil, "devCommand": "echo warming up; sleep 60"}))
-	rec := w.load(t, "r1")
-	if rec.State != sandbox.Failed || !strings.Contains(rec.Reason, "timed out") || !strings.Contains(rec.LogTail, "warming up") {
-		t.Errorf("record: %s, reason %q, log %q", rec.State, rec.Reason, rec.LogTail)
+	rec := timedOut(t, func(d *sandboxrunner.Defaults, limit time.Duration) { d.StartTimeout = limit },
+		app("r1", "", map[string]any{"staticDir": nil, "devCommand": "echo warming up; sleep 1000"}), "warming up")
+	if !strings.Contains(rec.Reason, "timed out") {
+		t.Errorf("reason %q", rec.Reason)
 	}
 }
 
 func TestABuildThatNeverEndsTimesOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *sandboxrunner.Options) { o.Defaults.BuildTimeout = 3 * time.Second })
-	w.deliver(t, app("r1", "echo counting sheep; sleep 60"))
-	rec := w.load(t, "r1")
-	if rec.State != sandbox.Failed || !strings.Contains(rec.Reason, "timed out") && !strings.Contains(rec.Reason, "deadline") || !strings.Contains(rec.LogTail, "counting sheep") {
-		t.Errorf("record: %s, reason %q, log %q", rec.State, rec.Reason, rec.LogTail)
+	rec := timedOut(t, func(d *sandboxrunner.Defaults, limit time.Duration) { d.BuildTimeout = limit },
+		app("r1", "echo counting sheep; sleep 1000"), "counting sheep")
+	if !strings.Contains(rec.Reason, "timed out") && !strings.Contains(rec.Reason, "deadline") {
+		t.Errorf("reason %q", rec.Reason)
+	}
+}
+
+// timedOut lets an app reach a limit that it cannot keep, and returns the record. The limit is short, and longer when a slow machine
+// does not get as far as to print the words within it.
+func timedOut(t *testing.T, limits func(*sandboxrunner.Defaults, time.Duration), m events.Message, words string) sandbox.Record {
+	t.Helper()
+	for limit := 3 * time.Second; ; limit *= 4 {
+		w := newWorld(t, func(o *sandboxrunner.Options) { limits(&o.Defaults, limit) })
+		w.deliver(t, m)
+		rec := w.load(t, "r1")
+		if rec.State != sandbox.Failed {
+			t.Fatalf("the record is %s, reason %q", rec.State, rec.Reason)
+		}
+		if strings.Contains(rec.LogTail, words) {
+			return rec
+		}
+		if limit > time.Minute/2 {
+			t.Fatalf("within %s it printed %q", limit, rec.LogTail)
+		}
 	}
 }
 
@@ -110,7 +128,7 @@ func TestABuildThatNeverEndsTimesOut(t *testing.T) {
 func TestAHandlerDoesNotWaitForABuild(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	err := w.Handle(t.Context(), app("r1", "sleep 60"))
+	err := w.Handle(t.Context(), app("r1", "sleep 1000"))
 	if err == nil || events.IsPermanent(err) || !strings.Contains(err.Error(), "again in ") || !strings.Contains(err.Error(), "building") {
 		t.Errorf("handler returned %v, want a request to be called again", err)
 	}

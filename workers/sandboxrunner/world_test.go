@@ -14,11 +14,15 @@ import (
 	"vibesdk-gcp/events"
 	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/sandbox"
+	"vibesdk-gcp/platform/sandbox/sandboxtest"
 	"vibesdk-gcp/workers/sandboxrunner"
 	"vibesdk-gcp/workers/workertest"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+
+// patience bounds every wait for what comes about by itself. It is a limit for what hangs; no case measures time.
+const patience = 3 * time.Minute
 
 // world is a runner on the real platform.
 type world struct {
@@ -96,7 +100,7 @@ func (w *world) deliver(t *testing.T, m events.Message) {
 
 func (w *world) try(t *testing.T, m events.Message) (parked error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	parked, err := workertest.Deliver(ctx, w.Handle, m)
 	if err != nil {
@@ -117,7 +121,7 @@ func (w *world) load(t *testing.T, requestID string) sandbox.Record {
 // await polls until the record satisfies ok.
 func (w *world) await(t *testing.T, requestID string, ok func(sandbox.Record) bool) sandbox.Record {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		rec, err := w.Records.Load(t.Context(), sandbox.IDFor(requestID))
 		if err == nil && ok(rec) {
@@ -128,6 +132,12 @@ func (w *world) await(t *testing.T, requestID string, ok func(sandbox.Record) bo
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// printed waits until the first generation's build has printed the words.
+func (w *world) printed(t *testing.T, requestID, words string) {
+	t.Helper()
+	sandboxtest.Printed(t, w.Runtime, sandbox.Ref{ID: sandbox.IDFor(requestID), Fence: 1}, sandbox.PhaseBuild, words)
 }
 
 // get fetches the preview's first page from where its route leads.

@@ -28,7 +28,7 @@ type Case struct {
 	Open func(t *testing.T, fx *Effects) World
 	// Messages are all that is published. Their order must not matter to the end state.
 	Messages []events.Message
-	// Timeout bounds one subtest. Defaults to one minute.
+	// Timeout bounds one subtest. Defaults to three minutes.
 	Timeout time.Duration
 	// AtOnce is how many times each message is delivered concurrently. Defaults to 20.
 	AtOnce int
@@ -45,7 +45,7 @@ type end struct {
 func Idempotent(t *testing.T, c Case) {
 	t.Helper()
 	if c.Timeout == 0 {
-		c.Timeout = time.Minute
+		c.Timeout = 3 * time.Minute
 	}
 	if c.AtOnce == 0 {
 		c.AtOnce = 20

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"time"
 
 	"vibesdk-gcp/gateway"
 	"vibesdk-gcp/router"
@@ -53,6 +54,9 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Ready:   p.db.R.PingContext,
 			Metrics: p.telemetry.Metrics,
 			Logger:  p.log, MeterProvider: p.telemetry.Meter, TracerProvider: p.telemetry.Tracer,
+		}
+		if c.SandboxBackend == "cloudrun" { // each look is calls of Cloud Run, which are counted; builds upload what they print as often
+			o.LogEvery = 1500 * time.Millisecond
 		}
 		if o.Console, err = openConsole(c, p, roles); err != nil {
 			return nil, err

@@ -242,7 +242,7 @@ func (x executionsServer) CancelExecution(_ context.Context, req *runpb.CancelEx
 		c.Reasons = &runpb.Condition_ExecutionReason_{ExecutionReason: runpb.Condition_CANCELLING}
 		e.Conditions = []*runpb.Condition{c}
 		e.Etag = s.etag()
-		s.later(s.o.OperationLatency, e.stop)
+		s.operate(0, e.stop)
 	}
 	op := s.begin(e.Execution)
 	s.finishWhen(op.Name, func() (bool, proto.Message) { return e.over(), e.Execution })
@@ -269,7 +269,7 @@ func (x executionsServer) DeleteExecution(_ context.Context, req *runpb.DeleteEx
 	}
 	e.DeleteTime = timestamppb.Now()
 	op := s.begin(e.Execution)
-	s.later(s.o.OperationLatency, func() {
+	s.operate(0, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if id := lastPart(e.Name); s.executions[id] == e {

@@ -12,22 +12,23 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // front is the URL of a service or an instance: an address of this machine that starts a container when a request comes
 // and there is none, and stops one that is idle. There is at most one container.
 type front struct {
-	s         *Server
-	listener  net.Listener
-	server    *http.Server
+	s        *Server
+	listener net.Listener
+	server   *http.Server
+
+	mu        sync.Mutex
 	container Container
 	// public says that anybody may call.
 	public bool
 	// keep says that the container stays and is started again when it ends.
-	keep bool
-
-	mu       sync.Mutex
+	keep     bool
 	closed   bool
 	paused   bool // it is not started again by itself
 	now      *attempt
@@ -66,12 +67,12 @@ func (f *front) url() string { return "http://" + f.listener.Addr().String() }
 
 // ServeHTTP implements http.Handler.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !f.public {
+	public := f.enter()
+	defer f.leave()
+	if !public {
 		http.Error(w, "Error: Forbidden. Your client does not have permission to get URL from this server.", http.StatusForbidden)
 		return
 	}
-	f.enter()
-	defer f.leave()
 	a := f.start()
 	for f.leaving(a) { // the next one takes it
 		select {
@@ -112,13 +113,15 @@ func (f *front) leaving(a *attempt) bool {
 	return a.leaving && !f.closed
 }
 
-func (f *front) enter() {
+// enter counts a request and reports whether anybody may make one. leave is its end.
+func (f *front) enter() (public bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.requests++
 	if f.idle != nil {
 		f.idle.Stop()
 	}
+	return f.public
 }
 
 func (f *front) leave() {
@@ -173,7 +176,9 @@ func (f *front) start() *attempt {
 func (f *front) live(ctx context.Context, a *attempt) {
 	defer a.stop()
 	began := time.Now()
+	f.mu.Lock()
 	c := f.container
+	f.mu.Unlock()
 	c.Env = maps.Clone(c.Env)
 	var err error
 	if a.port, err = freePort(ctx); err == nil {
@@ -255,16 +260,30 @@ func (f *front) kill(pause bool) {
 	}
 }
 
+// replace gives the next life another container.
+func (f *front) replace(c Container, public, keep bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.container, f.public, f.keep = c, public, keep
+}
+
 // close stops listening.
 func (f *front) close() { _ = f.server.Close() } // its connections end, whatever it says
 
+// ports counts the ports that were looked at. Other processes that look for some begin elsewhere.
+var ports = func() *atomic.Uint64 {
+	var n atomic.Uint64
+	n.Store(rand.Uint64N(1 << 32)) //nolint:gosec // any place to begin will do
+	return &n
+}()
+
 // freePort returns a port on which nobody listens, below those that systems give to connections by themselves: one of them
-// could be gone before the container has it.
+// could be gone before the container has it. Ports are given in turn, so that no other container gets it meanwhile either.
 func freePort(ctx context.Context) (int, error) {
-	const from, ports, attempts = 15_000, 15_000, 100
+	const from, count, attempts = 15_000, 15_000, 100
 	var err error
 	for range attempts {
-		port := from + rand.IntN(ports) //nolint:gosec // any free one will do
+		port := from + int(ports.Add(1)%count)
 		var l net.Listener
 		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			return port, l.Close()

@@ -5,18 +5,10 @@ import (
 
 	"cloud.google.com/go/longrunning/autogen/longrunningpb"
 	"cloud.google.com/go/run/apiv2/runpb"
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// instance is one container with a URL, which runs until it is stopped.
-type instance struct {
-	*runpb.Instance
-	front   *front
-	stopped bool
-}
-
+// instancesServer serves instances: one container each with a URL, which runs until it is stopped.
 type instancesServer struct {
 	runpb.UnimplementedInstancesServer
 	s *Server
@@ -24,13 +16,6 @@ type instancesServer struct {
 
 // CreateInstance implements runpb.InstancesServer.
 func (v instancesServer) CreateInstance(_ context.Context, req *runpb.CreateInstanceRequest) (*longrunningpb.Operation, error) {
-	s := v.s
-	if err := s.checkParent(req.GetParent()); err != nil {
-		return nil, err
-	}
-	if err := checkID("instance_id", req.GetInstanceId(), 50); err != nil {
-		return nil, err
-	}
 	if err := checkLabels(req.GetInstance().GetLabels()); err != nil {
 		return nil, err
 	}
@@ -38,74 +23,21 @@ func (v instancesServer) CreateInstance(_ context.Context, req *runpb.CreateInst
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	name := s.parent + "/instances/" + req.GetInstanceId()
-	if s.taken(req.GetInstanceId()) {
-		return nil, exists(name)
-	}
-	if len(s.instances) >= s.o.Quotas.Instances {
-		return nil, exhausted("Instances", s.o.Quotas.Instances)
-	}
-	made := &instance{Instance: proto.CloneOf(req.GetInstance())}
-	if req.GetValidateOnly() {
-		return s.done(made.Instance), nil
-	}
-	made.Name, made.Uid, made.Generation, made.CreateTime = name, uuid.NewString(), 1, timestamppb.Now()
-	if made.front, err = newFront(s, container, made.GetInvokerIamDisabled(), true); err != nil {
-		return nil, err
-	}
-	made.Urls = []string{made.front.url()}
-	s.instances[req.GetInstanceId()] = made
-	return s.launch(made), nil
-}
-
-// launch starts the container and says in the instance how that went. The caller holds mu.
-func (s *Server) launch(v *instance) *longrunningpb.Operation {
-	v.stopped = false
-	v.Reconciling, v.UpdateTime, v.Etag = true, timestamppb.Now(), s.etag()
-	v.TerminalCondition = condition("Ready", runpb.Condition_CONDITION_RECONCILING, "Starting the instance.")
-	op := s.begin(v.Instance)
-	s.later(s.o.OperationLatency+s.o.StartLatency, func() {
-		a := v.front.start()
-		<-a.ready
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if v.stopped || v.DeleteTime != nil {
-			s.finish(op.Name, v.Instance, nil)
-			return
-		}
-		var err error
-		v.TerminalCondition = condition("Ready", runpb.Condition_CONDITION_SUCCEEDED, "")
-		if a.err != nil {
-			v.TerminalCondition, err = failure("Ready", "Instance is not ready and cannot serve traffic. "+a.err.Error())
-		}
-		v.Reconciling, v.ObservedGeneration, v.UpdateTime, v.Etag = false, v.Generation, timestamppb.Now(), s.etag()
-		s.finish(op.Name, v.Instance, err)
+	return v.s.create(instanceKind, newEndpoint{
+		parent: req.GetParent(), id: req.GetInstanceId(), resource: req.GetInstance(), validateOnly: req.GetValidateOnly(),
+		container: container, public: req.GetInstance().GetInvokerIamDisabled(), keep: true,
 	})
-	return op
-}
-
-func (s *Server) instance(name string) (string, *instance, error) {
-	id, err := s.id(name, "instances")
-	if err != nil {
-		return "", nil, err
-	}
-	if s.instances[id] == nil {
-		return "", nil, notFound(name)
-	}
-	return id, s.instances[id], nil
 }
 
 // GetInstance implements runpb.InstancesServer.
 func (v instancesServer) GetInstance(_ context.Context, req *runpb.GetInstanceRequest) (*runpb.Instance, error) {
 	v.s.mu.Lock()
 	defer v.s.mu.Unlock()
-	_, found, err := v.s.instance(req.GetName())
+	found, err := v.s.endpoint(instanceKind, req.GetName())
 	if err != nil {
 		return nil, err
 	}
-	return proto.CloneOf(found.Instance), nil
+	return proto.CloneOf(found.resource.(*runpb.Instance)), nil
 }
 
 // ListInstances implements runpb.InstancesServer.
@@ -118,39 +50,29 @@ func (v instancesServer) ListInstances(_ context.Context, req *runpb.ListInstanc
 }
 
 // Instances lists the instances that there are, newest first.
-func (s *Server) Instances() []*runpb.Instance {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all []*runpb.Instance
-	for _, v := range s.instances {
-		all = append(all, proto.CloneOf(v.Instance))
-	}
-	return newestFirst(all)
-}
+func (s *Server) Instances() []*runpb.Instance { return list[*runpb.Instance](s) }
 
 // StopInstance implements runpb.InstancesServer.
 func (v instancesServer) StopInstance(_ context.Context, req *runpb.StopInstanceRequest) (*longrunningpb.Operation, error) {
 	s := v.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, found, err := s.instance(req.GetName())
+	found, err := s.seen(instanceKind, req.GetName(), req.GetEtag())
 	if err != nil {
 		return nil, err
 	}
-	if err := checkEtag(req.GetEtag(), found.GetEtag(), found.GetName()); err != nil {
-		return nil, err
-	}
 	if req.GetValidateOnly() {
-		return s.done(found.Instance), nil
+		return s.done(found.resource), nil
 	}
-	found.stopped, found.Etag = true, s.etag()
-	found.TerminalCondition = condition("Ready", runpb.Condition_CONDITION_FAILED, "The instance is stopped.")
-	op := s.begin(found.Instance)
-	s.later(s.o.OperationLatency, func() {
+	state := found.state()
+	found.stopped, *state.etag = true, s.etag()
+	*state.condition = condition("Ready", runpb.Condition_CONDITION_FAILED, "The instance is stopped.")
+	op := s.begin(found.resource)
+	s.operate(0, func() {
 		found.front.kill(true)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.finish(op.Name, found.Instance, nil)
+		s.finish(op.Name, found.resource, nil)
 	})
 	return op, nil
 }
@@ -160,46 +82,17 @@ func (v instancesServer) StartInstance(_ context.Context, req *runpb.StartInstan
 	s := v.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, found, err := s.instance(req.GetName())
+	found, err := s.seen(instanceKind, req.GetName(), req.GetEtag())
 	if err != nil {
 		return nil, err
 	}
-	if err := checkEtag(req.GetEtag(), found.GetEtag(), found.GetName()); err != nil {
-		return nil, err
-	}
 	if !found.stopped || req.GetValidateOnly() {
-		return s.done(found.Instance), nil
+		return s.done(found.resource), nil
 	}
-	return s.launch(found), nil
+	return s.deploy(found), nil
 }
 
 // DeleteInstance implements runpb.InstancesServer.
 func (v instancesServer) DeleteInstance(_ context.Context, req *runpb.DeleteInstanceRequest) (*longrunningpb.Operation, error) {
-	s := v.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	id, found, err := s.instance(req.GetName())
-	if err != nil {
-		return nil, err
-	}
-	if err := checkEtag(req.GetEtag(), found.GetEtag(), found.GetName()); err != nil {
-		return nil, err
-	}
-	if req.GetValidateOnly() {
-		return s.done(found.Instance), nil
-	}
-	op := s.begin(found.Instance)
-	if found.DeleteTime == nil {
-		found.DeleteTime, found.Etag = timestamppb.Now(), s.etag()
-	}
-	s.later(s.o.OperationLatency, func() {
-		found.front.end()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.instances[id] == found {
-			delete(s.instances, id)
-		}
-		s.finish(op.Name, found.Instance, nil)
-	})
-	return op, nil
+	return v.s.remove(instanceKind, req.GetName(), req.GetEtag(), req.GetValidateOnly())
 }

@@ -57,7 +57,7 @@ func (j jobsServer) CreateJob(_ context.Context, req *runpb.CreateJobRequest) (*
 			return nil, err
 		}
 	}
-	s.later(s.o.OperationLatency, func() {
+	s.operate(0, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.finish(op.Name, job, nil)

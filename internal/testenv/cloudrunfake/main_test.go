@@ -46,7 +46,7 @@ func container(args []string) int {
 		time.Sleep(time.Hour)
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
-		fmt.Println("ignoring")
+		fmt.Printf("pid %d\nignoring\n", os.Getpid())
 		time.Sleep(time.Hour)
 	case "serve":
 		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -74,13 +74,13 @@ type Server struct {
 	changes    int64 // numbers etags and names
 	jobs       map[string]*runpb.Job
 	executions map[string]*execution
-	services   map[string]*service
-	instances  map[string]*instance
+	endpoints  map[string]*endpoint
 	operations map[string]*longrunningpb.Operation
 	oldOps     []string
 	faults     []*fault
 	calls      []string
 	peak       int
+	held       chan struct{} // closed when operations may go on; nil when they are not held
 }
 
 // New starts a server on a free port of the loopback interface.
@@ -88,8 +88,8 @@ func New(o Options) (*Server, error) {
 	o.complete()
 	s := &Server{
 		o: o, parent: "projects/" + o.Project + "/locations/" + o.Location, writes: rate.NewLimiter(rate.Inf, 1),
-		jobs: map[string]*runpb.Job{}, executions: map[string]*execution{}, services: map[string]*service{},
-		instances: map[string]*instance{}, operations: map[string]*longrunningpb.Operation{},
+		jobs: map[string]*runpb.Job{}, executions: map[string]*execution{}, endpoints: map[string]*endpoint{},
+		operations: map[string]*longrunningpb.Operation{},
 	}
 	if o.Quotas.WritesPerSecond > 0 {
 		s.writes = rate.NewLimiter(rate.Limit(o.Quotas.WritesPerSecond), max(1, int(o.Quotas.WritesPerSecond)))
@@ -156,11 +156,8 @@ func (s *Server) Close() error {
 	s.cancel()
 	s.grpc.Stop()
 	s.mu.Lock()
-	for _, v := range s.services {
-		v.front.close()
-	}
-	for _, v := range s.instances {
-		v.front.close()
+	for _, e := range s.endpoints {
+		e.front.close()
 	}
 	s.mu.Unlock()
 	s.running.Wait()
@@ -213,7 +210,39 @@ func (s *Server) next() int64 {
 
 func (s *Server) etag() string { return `"` + strconv.FormatInt(s.next(), 36) + `"` }
 
-// later runs fn after the latency of operations, unless the server ends first.
+// Hold keeps what calls ask for from now on from being done, for tests that look at operations under way: resources go on
+// to reconcile, and what is deleted is there. The function it returns lets all of it go on.
+func (s *Server) Hold() (release func()) {
+	held := make(chan struct{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = held
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.held == held {
+			s.held = nil
+		}
+		close(held)
+	})
+}
+
+// operate does what a call asked for after the latency of operations and more, when they are not held. The caller holds mu.
+func (s *Server) operate(more time.Duration, fn func()) {
+	held := s.held
+	s.later(s.o.OperationLatency+more, func() {
+		if held != nil {
+			select {
+			case <-held:
+			case <-s.ctx.Done():
+				return
+			}
+		}
+		fn()
+	})
+}
+
+// later runs fn after a while, unless the server ends first.
 func (s *Server) later(d time.Duration, fn func()) {
 	s.running.Go(func() {
 		if d > 0 {

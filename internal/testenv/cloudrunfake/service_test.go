@@ -19,7 +19,8 @@ import (
 // TestAService follows one from its creation to its end.
 func TestAService(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *cloudrunfake.Options) { o.OperationLatency = 200 * time.Millisecond })
+	r := newRig(t)
+	release := r.Hold()
 	op, err := r.create("shop", service(self("serve"), 0))
 	must(t, err)
 	name := r.Parent() + "/services/shop"
@@ -31,6 +32,7 @@ func TestAService(t *testing.T) {
 	if !early.GetReconciling() || early.GetTerminalCondition().GetState() != runpb.Condition_CONDITION_RECONCILING || early.GetUid() == "" {
 		t.Errorf("right after its creation: %v", early)
 	}
+	release()
 	made, err := op.Wait(t.Context())
 	must(t, err)
 	if made.GetReconciling() || made.GetTerminalCondition().GetState() != runpb.Condition_CONDITION_SUCCEEDED || made.GetEtag() == early.GetEtag() {
@@ -44,6 +46,7 @@ func TestAService(t *testing.T) {
 	}
 	_, err = r.services.DeleteService(t.Context(), &runpb.DeleteServiceRequest{Name: name, Etag: early.GetEtag()})
 	wantCode(t, err, codes.Aborted, early.GetEtag())
+	release = r.Hold()
 	gone, err := r.services.DeleteService(t.Context(), &runpb.DeleteServiceRequest{Name: name, Etag: made.GetEtag()})
 	must(t, err)
 	dying, err := r.services.GetService(t.Context(), &runpb.GetServiceRequest{Name: name})
@@ -53,6 +56,7 @@ func TestAService(t *testing.T) {
 	}
 	_, err = r.create("shop", service(self("serve"), 0))
 	wantCode(t, err, codes.AlreadyExists)
+	release()
 	_, err = gone.Wait(t.Context())
 	must(t, err)
 	_, err = r.services.GetService(t.Context(), &runpb.GetServiceRequest{Name: name})
@@ -94,7 +98,7 @@ func TestInstancesOfAServiceComeAndGo(t *testing.T) {
 	}
 }
 
-// TestServicesThatDoNotWork is the table of what makes a revision fail, and of who may call.
+// TestServicesThatDoNotWork is the table of what makes a revision fail.
 func TestServicesThatDoNotWork(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *cloudrunfake.Options) { o.StartTimeout, o.Grace = 300*time.Millisecond, 50*time.Millisecond })
@@ -109,6 +113,11 @@ func TestServicesThatDoNotWork(t *testing.T) {
 			t.Errorf("%s: %v", id, v.GetTerminalCondition())
 		}
 	}
+}
+
+func TestAPrivateServiceIsForbidden(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
 	private := service(self("serve"), 0)
 	private.InvokerIamDisabled = false
 	op, err := r.create("private", private)
@@ -148,8 +157,8 @@ func TestServiceRules(t *testing.T) {
 	wantCode(t, try("c", nil), codes.ResourceExhausted, "Services", "2")
 	_, err := r.instances.CreateInstance(t.Context(), &runpb.CreateInstanceRequest{Parent: r.Parent(), InstanceId: "b", Instance: &runpb.Instance{Containers: []*runpb.Container{self("x")}}})
 	wantCode(t, err, codes.AlreadyExists)
-	if r.PeakServices() != 2 {
-		t.Errorf("peak is %d", r.PeakServices())
+	if r.PeakEndpoints() != 2 {
+		t.Errorf("peak is %d", r.PeakEndpoints())
 	}
 }
 
@@ -260,13 +269,21 @@ func TestCloseEndsEverything(t *testing.T) {
 		r := newRig(t, func(o *cloudrunfake.Options) { o.Grace = 50 * time.Millisecond })
 		name, _ := r.start(r.job("a", self("stubborn"), 0), nil)
 		id := name[strings.LastIndexByte(name, '/')+1:]
-		until(t, "it ignores signals", func() bool { return strings.Contains(r.output(id), "ignoring") })
+		until(t, "it ignores signals", func() bool { return strings.Contains(r.output(id), "ignoring\n") })
+		_, text, _ := strings.Cut(r.output(id), "pid ")
+		var stubborn int
+		_, err := fmt.Sscan(text, &stubborn)
+		must(t, err)
+		pids = append(pids, stubborn)
 		op, err := r.create("shop", service(self("serve"), 1))
 		must(t, err)
 		made, err := op.Wait(t.Context())
 		must(t, err)
 		pids = append(pids, pidOf(t, made.GetUri()))
 	})
+	if len(pids) != 2 {
+		t.Errorf("the case tells nothing: only processes %v were seen", pids)
+	}
 	for _, pid := range pids {
 		if syscall.Kill(pid, 0) == nil {
 			t.Errorf("process %d lives on", pid)

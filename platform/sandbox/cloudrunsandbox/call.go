@@ -28,6 +28,25 @@ func (d *Driver) call(ctx context.Context, turn *rate.Limiter, once bool, fn fun
 	return backoff.Retry(attempt, d.policy(ctx))
 }
 
+// pageSize is how many resources one call lists.
+const pageSize = 100
+
+// eachPage calls list for one page after the other, from the token that the one before returned, until there is none. Each page is a call
+// of its own: hundreds of resources take longer than one call may.
+func (d *Driver) eachPage(ctx context.Context, list func(ctx context.Context, token string) (next string, err error)) error {
+	for token := ""; ; {
+		var next string
+		err := d.call(ctx, d.reads, false, func(ctx context.Context) (err error) {
+			next, err = list(ctx, token)
+			return err
+		})
+		if err != nil || next == "" {
+			return err
+		}
+		token = next
+	}
+}
+
 // storeCall is the same for the store, whose limits are far.
 func (d *Driver) storeCall(ctx context.Context, fn func(context.Context) error) error {
 	attempt := func() error {

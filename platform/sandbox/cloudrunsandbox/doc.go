@@ -47,8 +47,8 @@
 //
 // # Errors
 //
-// ErrUnavailable: Cloud Run or the bucket does not answer, a quota is used up, or a right, the job or the image is missing: the message
-// says which, the metric sandbox.cloudrun.refusals counts it, and asking again later is right. ErrGone: the generation has
+// ErrUnavailable: Cloud Run or the bucket does not answer, a quota is used up (then ErrQuota, too), or a right, the job or the image is
+// missing: the message says which, the metric sandbox.cloudrun.refusals counts it, and asking again later is right. ErrGone: the generation has
 // a grave. ErrTransition: Serve without a build that is Done. ErrInvalid: a source outside Options.Sources, or what Cloud Run does
 // not take. ErrNotFound: Logs of an unknown generation.
 package cloudrunsandbox

@@ -19,8 +19,7 @@ var (
 	errChanged = errors.New("the resource was changed meanwhile")
 	// errUnsure goes with ErrUnavailable: whether the call had an effect is not known.
 	errUnsure = errors.New("the outcome is not known")
-	// errQuota and errRefused go with ErrUnavailable: the call had no effect.
-	errQuota   = errors.New("a quota of Cloud Run is used up")
+	// errRefused goes with ErrUnavailable: the call had no effect.
 	errRefused = errors.New("refused by Cloud Run")
 )
 
@@ -43,7 +42,7 @@ func (d *Driver) translate(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w: %s", sandbox.ErrUnavailable, errChanged, says)
 	case codes.ResourceExhausted:
 		d.refusals.count(ctx, "quota")
-		return fmt.Errorf("%w: %w: %s", sandbox.ErrUnavailable, errQuota, says)
+		return fmt.Errorf("%w: %w: Cloud Run: %s", sandbox.ErrUnavailable, sandbox.ErrQuota, says)
 	case codes.InvalidArgument:
 		return fmt.Errorf("%w: Cloud Run does not take it: %s", sandbox.ErrInvalid, says)
 	case codes.PermissionDenied, codes.Unauthenticated, codes.FailedPrecondition, codes.Unimplemented, codes.OutOfRange:
@@ -54,8 +53,9 @@ func (d *Driver) translate(ctx context.Context, err error) error {
 	}
 }
 
-// passing reports an error that may be gone in a moment.
-func passing(err error) bool { return errors.Is(err, errUnsure) || errors.Is(err, errChanged) }
+// passing reports an error that may be gone when the same call is made again. After errChanged another one must be made: the etag that
+// was given will not be the present one again.
+func passing(err error) bool { return errors.Is(err, errUnsure) }
 
 // throttled is the error of a call that has no turn before ctx ends.
 func (d *Driver) throttled(ctx context.Context, err error) error {

@@ -74,27 +74,22 @@ func (d *Driver) execution(ctx context.Context, name string) (e *runpb.Execution
 
 // eachExecution calls fn with every execution of a generation of ours. There is no filter, so all are read.
 func (d *Driver) eachExecution(ctx context.Context, fn func(sandbox.Ref, *runpb.Execution)) error {
-	var all []*runpb.Execution
-	err := d.call(ctx, d.reads, false, func(ctx context.Context) error {
-		all = nil
-		for list := d.executions.ListExecutions(ctx, &runpb.ListExecutionsRequest{Parent: d.jobName()}); ; {
-			e, err := list.Next()
-			if errors.Is(err, iterator.Done) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			all = append(all, e)
+	err := d.eachPage(ctx, func(ctx context.Context, token string) (string, error) {
+		var page []*runpb.Execution
+		list := d.executions.ListExecutions(ctx, &runpb.ListExecutionsRequest{Parent: d.jobName()})
+		next, err := iterator.NewPager(list, pageSize, token).NextPage(&page)
+		if err != nil {
+			return "", err
 		}
+		for _, e := range page {
+			if ref, ok := refOfExecution(e); ok {
+				fn(ref, e)
+			}
+		}
+		return next, nil
 	})
 	if errors.Is(err, errAbsent) { // there is no such job: so it has no executions
 		return nil
-	}
-	for _, e := range all {
-		if ref, ok := refOfExecution(e); ok {
-			fn(ref, e)
-		}
 	}
 	return err
 }
@@ -170,7 +165,7 @@ func (d *Driver) endExecution(ctx context.Context, name string) (gone bool, err 
 	switch {
 	case errors.Is(err, errAbsent):
 		return true, nil
-	case errors.Is(err, errRefused): // it changed its state just now
+	case errors.Is(err, errRefused), errors.Is(err, errChanged): // it changed its state just now
 		return false, nil
 	default:
 		return false, err

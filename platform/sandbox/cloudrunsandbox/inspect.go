@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -21,10 +22,13 @@ func (d *Driver) Inspect(ctx context.Context, ref sandbox.Ref) (sandbox.Status, 
 		return sandbox.Status{}, err
 	}
 	st, err := d.inspectBuild(ctx, ref)
-	if err != nil || st.Build != sandbox.Done || !found[serveRun] {
-		return st, err
+	if err == nil && st.Build == sandbox.Done && found[serveRun] {
+		st, err = d.inspectServe(ctx, ref, found)
 	}
-	return d.inspectServe(ctx, ref, found)
+	if errors.Is(err, fs.ErrNotExist) { // what was there a moment ago is being removed
+		return sandbox.Status{}, nil
+	}
+	return st, err
 }
 
 // inspectBuild says what is known about the build: the guest's last word, else how the execution stands that claimed the build,
@@ -176,9 +180,10 @@ func (d *Driver) inspectServe(ctx context.Context, ref sandbox.Ref, found object
 		st.Serve, st.Endpoint = sandbox.Done, answered.Endpoint
 		return st, nil
 	}
-	if present.uri == "" || present.state != runpb.Condition_CONDITION_SUCCEEDED || said.Progress != sandbox.Done {
+	if present.uri == "" || present.state != runpb.Condition_CONDITION_SUCCEEDED {
 		return st, nil
 	}
+	// Whether or not it has said that it answers: one that lost its instance before it could say so starts again when it is asked.
 	return d.firstAnswer(ctx, ref, present.uri, st)
 }
 

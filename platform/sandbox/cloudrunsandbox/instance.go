@@ -2,7 +2,6 @@ package cloudrunsandbox
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	run "cloud.google.com/go/run/apiv2"
@@ -79,18 +78,17 @@ func (s instances) remove(ctx context.Context, p preview) error {
 
 func (s instances) list(ctx context.Context) ([]preview, error) {
 	var all []preview
-	err := s.d.call(ctx, s.d.reads, false, func(ctx context.Context) error {
-		all = nil
-		for list := s.client.ListInstances(ctx, &runpb.ListInstancesRequest{Parent: s.d.parent}); ; {
-			v, err := list.Next()
-			if errors.Is(err, iterator.Done) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
+	err := s.d.eachPage(ctx, func(ctx context.Context, token string) (string, error) {
+		var page []*runpb.Instance
+		list := s.client.ListInstances(ctx, &runpb.ListInstancesRequest{Parent: s.d.parent})
+		next, err := iterator.NewPager(list, pageSize, token).NextPage(&page)
+		if err != nil {
+			return "", err
+		}
+		for _, v := range page {
 			all = append(all, previewOfInstance(v))
 		}
+		return next, nil
 	})
 	return all, err
 }

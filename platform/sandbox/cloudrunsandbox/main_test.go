@@ -73,7 +73,7 @@ func (c *cloud) options() cloudrunsandbox.Options {
 	return cloudrunsandbox.Options{
 		Project: "fake-project", Location: "local1", Image: image, ServiceAccount: "nobody@fake-project.iam.gserviceaccount.com",
 		Store: cloudrunsandbox.NewStore(c.storage.Bucket), BaseEnv: map[string]string{"PATH": os.Getenv("PATH"), "LANG": "C.UTF-8"}, ListenHost: "127.0.0.1",
-		StartTimeout: 30 * time.Second, ReadsPerSecond: 10_000, WritesPerSecond: 10_000, PollEvery: 10 * time.Millisecond,
+		StartTimeout: 2 * time.Minute, ReadsPerSecond: 10_000, WritesPerSecond: 10_000, PollEvery: 10 * time.Millisecond,
 		DeleteWait: time.Minute, ClientOptions: c.ClientOptions(),
 	}
 }

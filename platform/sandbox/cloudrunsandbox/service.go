@@ -2,7 +2,6 @@ package cloudrunsandbox
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	run "cloud.google.com/go/run/apiv2"
@@ -104,18 +103,17 @@ func (s services) remove(ctx context.Context, p preview) error {
 
 func (s services) list(ctx context.Context) ([]preview, error) {
 	var all []preview
-	err := s.d.call(ctx, s.d.reads, false, func(ctx context.Context) error {
-		all = nil
-		for list := s.client.ListServices(ctx, &runpb.ListServicesRequest{Parent: s.d.parent}); ; {
-			v, err := list.Next()
-			if errors.Is(err, iterator.Done) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
+	err := s.d.eachPage(ctx, func(ctx context.Context, token string) (string, error) {
+		var page []*runpb.Service
+		list := s.client.ListServices(ctx, &runpb.ListServicesRequest{Parent: s.d.parent})
+		next, err := iterator.NewPager(list, pageSize, token).NextPage(&page)
+		if err != nil {
+			return "", err
+		}
+		for _, v := range page {
 			all = append(all, previewOfService(v))
 		}
+		return next, nil
 	})
 	return all, err
 }

@@ -149,15 +149,11 @@ func (b *builder) finish(ctx context.Context, err error) error {
 
 func (b *builder) fetch(ctx context.Context) error {
 	if uri := b.task.Spec.Source.ArchiveURI; uri != "" {
-		b.log.system("fetching %s", uri)
+		b.log.system("fetching %s", shown(uri))
 	} else {
 		b.log.system("writing the files: %d", len(b.task.Spec.Source.Files))
 	}
-	err := fetchSource(ctx, b.task.Spec.Source, b.path(appFolder), b.path(tmpFolder))
-	if err != nil {
-		return broken("%s", sentence(err))
-	}
-	return nil
+	return fetchSource(ctx, b.task.Spec.Source, b.path(appFolder), b.path(tmpFolder))
 }
 
 // command runs one command to its end. What it left running ends with it.

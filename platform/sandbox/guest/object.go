@@ -37,6 +37,23 @@ func openObject(ctx context.Context, address string) (io.ReadCloser, error) {
 	return openObjectAt(ctx, address, 0)
 }
 
+// openObjectAgain is openObject, tried again for a while when a remote store has a passing trouble.
+func openObjectAgain(ctx context.Context, address string) (r io.ReadCloser, err error) {
+	err = retry(ctx, func() (err error) {
+		r, err = openObject(ctx, address)
+		if !remote(address) || errors.Is(err, fs.ErrNotExist) {
+			return backoff.Permanent(err)
+		}
+		return err
+	})
+	return r, err
+}
+
+// remote reports an address over HTTP.
+func remote(address string) bool {
+	return strings.HasPrefix(address, "http://") || strings.HasPrefix(address, "https://")
+}
+
 // openObjectAt opens an object from a byte offset on. Beyond its end it is empty.
 func openObjectAt(ctx context.Context, address string, offset int64) (io.ReadCloser, error) {
 	u, err := url.Parse(address)

@@ -37,7 +37,7 @@ func digestOf(sum hash.Hash) string { return "sha256:" + hex.EncodeToString(sum.
 
 // restoreSnapshot unpacks the snapshot into the folder app, which must be empty, and checks its digest unless that is empty.
 func restoreSnapshot(ctx context.Context, address, digest, app string) error {
-	r, err := openObject(ctx, address)
+	r, err := openObjectAgain(ctx, address)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func LoadTask(ctx context.Context, address string, host Host) (sandbox.GuestTask
 	var body []byte
 	err := retry(ctx, func() (err error) {
 		body, err = readTask(ctx, address)
-		if !strings.HasPrefix(address, "http") || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errTaskTooLarge) {
+		if !remote(address) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errTaskTooLarge) {
 			err = backoff.Permanent(err)
 		}
 		return err

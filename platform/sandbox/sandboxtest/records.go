@@ -87,7 +87,7 @@ func newSpec() sandbox.Spec {
 func createStoresEveryField(t *testing.T, d sandbox.RecordDriver) {
 	r, spec := NewRecord("every"), newSpec()
 	create(t, d, "of no app")
-	r.AppName, r.Reason, r.LogTail, r.Endpoint, r.Restarts = "shop", "because", "line\nline", "127.0.0.1:1", 2
+	r.AppName, r.Reason, r.Waiting, r.LogTail, r.Endpoint, r.Restarts = "shop", "because", "for a place", "line\nline", "127.0.0.1:1", 2
 	r.ReadyAt, r.ActiveAt, r.EndedAt = epoch.Add(1*time.Microsecond), epoch.Add(2*time.Microsecond), epoch.Add(3*time.Microsecond)
 	must(t, d.Create(t.Context(), r, spec))
 	equal(t, load(t, d, r.ID), r)

@@ -15,7 +15,7 @@ import (
 var columns = []string{
 	"request_id", "fingerprint", "project_name", "state", "fence", "version", "token", "control_token", "endpoint", "reason",
 	"log_tail", "restarts", "ttl", "idle", "created_at", "updated_at", "phase_deadline", "ready_at", "active_at", "expires_at", "ended_at",
-	"app_name",
+	"app_name", "waiting",
 }
 
 // dueBy is [sandbox.Record.DueAt] ≤ $2 in SQL.
@@ -88,7 +88,7 @@ func values(r sandbox.Record) []any {
 		r.RequestID, r.Fingerprint, r.ProjectName, string(r.State), r.Fence, r.Version, r.Token, r.ControlToken, r.Endpoint, r.Reason,
 		r.LogTail, r.Restarts, r.TTL.Microseconds(), r.Idle.Microseconds(), sqldb.Micros(r.CreatedAt), sqldb.Micros(r.UpdatedAt),
 		sqldb.Micros(r.PhaseDeadline), sqldb.Micros(r.ReadyAt), sqldb.Micros(r.ActiveAt), sqldb.Micros(r.ExpiresAt), sqldb.Micros(r.EndedAt),
-		r.AppName,
+		r.AppName, r.Waiting,
 	}
 }
 
@@ -99,7 +99,7 @@ func scan(row interface{ Scan(dest ...any) error }) (sandbox.Record, error) {
 		created, updated, deadline, ready, active, expires, ended int64
 	)
 	err := row.Scan(&r.ID, &r.RequestID, &r.Fingerprint, &r.ProjectName, &r.State, &r.Fence, &r.Version, &r.Token, &r.ControlToken,
-		&r.Endpoint, &r.Reason, &r.LogTail, &r.Restarts, &ttl, &idle, &created, &updated, &deadline, &ready, &active, &expires, &ended, &r.AppName)
+		&r.Endpoint, &r.Reason, &r.LogTail, &r.Restarts, &ttl, &idle, &created, &updated, &deadline, &ready, &active, &expires, &ended, &r.AppName, &r.Waiting)
 	if err != nil {
 		return sandbox.Record{}, err
 	}
