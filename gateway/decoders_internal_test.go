@@ -52,7 +52,9 @@ func FuzzPublishBody(f *testing.F) {
 func FuzzLimitBody(f *testing.F) {
 	f.Add("increment", []byte(`{"charges":[{"limit":"a","identifier":"u","n":1.5,"config":{"limit":1,"period":60}}],"reserve":true}`))
 	f.Add("settle", []byte(`{"reservation":{"id":"r","charges":[{"limit":"a","identifier":"u","n":1}]},"actual":2}`))
+	f.Add("settle", []byte(`{"reservation":{"id":"r","charges":[{},{}]},"actuals":[1,2.5]}`))
 	f.Add("one check", []byte(`{"n":1e308}`))
+	f.Add("increment", []byte(`{"charges":[{"n":1},{"config":{"limit":[{"a":NaN`))
 	f.Fuzz(func(t *testing.T, method string, body []byte) {
 		var b limitRequest
 		if decodeLimitRequest(body, &b) != nil || b.only(method) != nil {

@@ -18,6 +18,9 @@ import (
 // maxLimitBody bounds the body of a call about limits: MaxItems charges with keys and configurations fit well.
 const maxLimitBody = 64 << 10
 
+// chargeRule says what a cost must be.
+var chargeRule = fmt.Sprintf("must be -%g to %g", float64(ratelimit.MaxCount), float64(ratelimit.MaxCount))
+
 // limitRequest is the body of every call about limits; limitFields says which method takes what.
 type limitRequest struct {
 	// N is the cost; absent means 1.
@@ -29,9 +32,10 @@ type limitRequest struct {
 	// Reserve returns a reservation to be settled, under ReservationID when that is given.
 	Reserve       bool   `json:"reserve,omitempty"`
 	ReservationID string `json:"reservationId,omitempty"`
-	// Reservation and Actual are for a settlement.
+	// Reservation is for a settlement, with Actual for one cost of all its charges or Actuals for the cost of each.
 	Reservation *ratelimit.Reservation `json:"reservation,omitempty"`
 	Actual      *float64               `json:"actual,omitempty"`
+	Actuals     []float64              `json:"actuals,omitempty"`
 }
 
 type limitCharge struct {
@@ -64,10 +68,16 @@ func decodeLimitRequest(body []byte, into *limitRequest) error {
 	if err == nil && dec.More() {
 		err = errors.New("more than one value")
 	}
-	if err != nil {
-		return badRequest("the body must be a JSON object like {\"n\":1}: " + err.Error())
+	if err == nil {
+		return nil
 	}
-	return nil
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return invalid(strings.Trim(name, `"`), "is unknown")
+	}
+	if field := brokenField(body); field != "" {
+		return invalid(field, "is no JSON: %s", err)
+	}
+	return badRequest("the body must be a JSON object like {\"n\":1}: " + err.Error())
 }
 
 // kindName words a Go type for people who send JSON.
@@ -88,7 +98,7 @@ var limitFields = map[string][]string{
 	"one increment": {"n", "config", "reserve", "reservationId"}, "one check": {"n", "config"},
 	"one remaining": {"n", "config"}, "one reset": {"n", "config"}, // one body may serve all four
 	"increment": {"charges", "reserve", "reservationId"}, "check": {"charges"},
-	"settle": {"reservation", "actual"}, "refund": {"reservation"},
+	"settle": {"reservation", "actual", "actuals"}, "refund": {"reservation"},
 }
 
 // only refuses fields that have no meaning for a method.
@@ -98,6 +108,7 @@ func (b limitRequest) only(method string) error {
 		given bool
 	}{
 		{"actual", b.Actual != nil},
+		{"actuals", b.Actuals != nil},
 		{"charges", b.Charges != nil},
 		{"config", b.Config != nil},
 		{"n", b.N != nil},
@@ -109,10 +120,36 @@ func (b limitRequest) only(method string) error {
 			return invalid(field.name, "has no meaning here; the body may have %s", strings.Join(limitFields[method], ", "))
 		}
 	}
-	if b.ReservationID != "" && !b.Reserve {
+	switch {
+	case b.ReservationID == "":
+	case !b.Reserve:
 		return invalid("reservationId", "needs reserve to be true")
+	case ratelimit.ValidateReservationID(b.ReservationID) != nil:
+		return invalid("reservationId", "must be 1 to %d bytes of UTF-8 without control characters", ratelimit.MaxReservationID)
 	}
 	return nil
+}
+
+// costs are what the charges of the reservation came to.
+func (b limitRequest) costs() ([]float64, error) {
+	switch {
+	case b.Actual == nil && b.Actuals == nil:
+		return nil, invalid("actual", "is required, or actuals with the cost of each charge")
+	case b.Actual != nil && b.Actuals != nil:
+		return nil, invalid("actuals", "has no meaning beside actual")
+	case b.Actual != nil && ratelimit.ValidateCharge(*b.Actual) != nil:
+		return nil, invalid("actual", "%s", chargeRule)
+	case b.Actual != nil:
+		return []float64{*b.Actual}, nil
+	case len(b.Actuals) != len(b.Reservation.Charges):
+		return nil, invalid("actuals", "has %d costs for %d charges", len(b.Actuals), len(b.Reservation.Charges))
+	}
+	for i, n := range b.Actuals {
+		if ratelimit.ValidateCharge(n) != nil {
+			return nil, invalid(fmt.Sprintf("actuals[%d]", i), "%s", chargeRule)
+		}
+	}
+	return b.Actuals, nil
 }
 
 func (b limitRequest) charge(limit, identifier string) (ratelimit.Charge, error) {
@@ -129,6 +166,11 @@ func (b limitRequest) charges() ([]ratelimit.Charge, error) {
 		if charges[i], err = c.charge(fmt.Sprintf("charges[%d].", i)); err != nil {
 			return nil, err
 		}
+		for j, other := range b.Charges[:i] {
+			if other.Limit == c.Limit && other.Identifier == c.Identifier {
+				return nil, invalid(fmt.Sprintf("charges[%d]", i), "charges the same key as charges[%d]: add the costs up", j)
+			}
+		}
 	}
 	return charges, nil
 }
@@ -143,6 +185,8 @@ func (c limitCharge) charge(prefix string) (ratelimit.Charge, error) {
 	switch {
 	case c.Limit == "":
 		return charge, invalid(prefix+"limit", "is required")
+	case !ratelimit.ValidName(c.Limit):
+		return charge, invalid(prefix+"limit", "%s", ratelimit.NameRule)
 	case c.Identifier == "":
 		return charge, invalid(prefix+"identifier", "is required")
 	case len(c.Identifier) > most:
@@ -150,7 +194,7 @@ func (c limitCharge) charge(prefix string) (ratelimit.Charge, error) {
 	case !utf8.ValidString(c.Identifier) || strings.ContainsFunc(c.Identifier, unicode.IsControl):
 		return charge, invalid(prefix+"identifier", "must be UTF-8 text without control characters")
 	case ratelimit.ValidateCharge(charge.N) != nil:
-		return charge, invalid(prefix+"n", "must be -%g to %g", float64(ratelimit.MaxCount), float64(ratelimit.MaxCount))
+		return charge, invalid(prefix+"n", "%s", chargeRule)
 	}
 	if c.Config != nil {
 		if wrong, ok := errors.AsType[*ratelimit.FieldError](c.Config.Validate()); ok {

@@ -168,14 +168,14 @@ func settle(w http.ResponseWriter, r *http.Request, limiter *ratelimit.Limiter, 
 	if body.Reservation == nil || len(body.Reservation.Charges) > ratelimit.MaxItems {
 		return invalid("reservation", "is required, as an increment with reserve returned it")
 	}
-	actual := 0.0
-	switch {
-	case !refund && body.Actual == nil:
-		return invalid("actual", "is required")
-	case !refund:
-		actual = *body.Actual
+	costs := []float64{0}
+	if !refund {
+		var err error
+		if costs, err = body.costs(); err != nil {
+			return err
+		}
 	}
-	if err := limiter.Settle(r.Context(), *body.Reservation, actual); err != nil {
+	if err := limiter.Settle(r.Context(), *body.Reservation, costs...); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

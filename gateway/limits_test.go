@@ -290,6 +290,12 @@ func TestLimitReservations(t *testing.T) {
 	a, _ = l.post(t, ":increment", `{"reserve":true,"charges":[{"limit":"llmCalls","identifier":"user:1","n":2},{"limit":"mine","identifier":"user:1","config":{"limit":1,"period":60}}]}`, 200)
 	l.post(t, ":refund", `{"reservation":`+text(a)+`}`, 204)
 	remains(8.75, "it was refunded")
+	a, _ = l.post(t, ":increment", `{"reserve":true,"charges":[{"limit":"llmCalls","identifier":"user:1","n":2},{"limit":"mine","identifier":"user:2","config":{"limit":9,"period":60}}]}`, 200)
+	l.post(t, ":settle", `{"actuals":[0.25,3],"reservation":`+text(a)+`}`, 204)
+	remains(8.5, "each charge has its own cost")
+	if a, _ := l.post(t, "/mine/user:2:remaining", `{"config":{"limit":9,"period":60}}`, 200); a.RemainingLimit != 6 {
+		t.Errorf("%v remain, want 6: the second cost is that of the second charge", a.RemainingLimit)
+	}
 	if a, _ := l.post(t, "/mine/user:1:remaining", `{"config":{"limit":1,"period":60}}`, 200); a.RemainingLimit != 1 {
 		t.Errorf("%v remain, want 1: the charge with its own configuration was refunded", a.RemainingLimit)
 	}
@@ -314,10 +320,12 @@ func TestLimitRequestsAreChecked(t *testing.T) {
 		{one, `{"n":1e400}`, "n", "number"},
 		{one, `{"n":1000000001}`, "n", "1e+09"},
 		{one, `{"n":-1000000001}`, "n", "1e+09"},
-		{one, `{"n":NaN}`, "", "invalid character"},
+		{one, `{"n":NaN}`, "n", "invalid character 'N'"},
+		{one, `{"n":1,"config":{"limit":5,"period":-Infinity}}`, "config.period", "invalid character"},
+		{one, `{"n":1`, "", "unexpected EOF"},
 		{one, `[1]`, "", "JSON object"},
 		{one, `{"n":1}{}`, "", "more than one"},
-		{one, `{"m":1}`, "", `unknown field "m"`},
+		{one, `{"m":1}`, "m", "unknown"},
 		{one, `{"config":{"limit":-1,"period":60}}`, "config.limit", "must be 0 to"},
 		{one, `{"config":{"limit":1e10,"period":60}}`, "config.limit", "must be 0 to"},
 		{one, `{"config":{"limit":1}}`, "config.period", "seconds"},
@@ -330,10 +338,11 @@ func TestLimitRequestsAreChecked(t *testing.T) {
 		{one, `{"config":{"limit":1,"period":86400,"bucketSize":0.001}}`, "config.bucketSize", "buckets"},
 		{one, `{"config":{"limit":1,"period":60,"bucketSize":0.0001}}`, "config.bucketSize", "seconds"},
 		{one, `{"config":{"limit":1,"period":60,"calendarDaily":1}}`, "config.calendarDaily", "boolean"},
-		{one, `{"config":{"limit":1,"period":60,"perod":1}}`, "", `unknown field "perod"`},
+		{one, `{"config":{"limit":1,"period":60,"perod":1}}`, "perod", "unknown"},
 		{one, `{"charges":[]}`, "charges", "no meaning"},
 		{one, `{"reservationId":"a"}`, "reservationId", "reserve"},
-		{one, `{"reserve":true,"reservationId":"` + strings.Repeat("i", 129) + `"}`, "", "128 bytes"},
+		{one, `{"reserve":true,"reservationId":"` + strings.Repeat("i", 129) + `"}`, "reservationId", "128 bytes"},
+		{one, `{"reserve":true,"reservationId":"a\u0000"}`, "reservationId", "control characters"},
 		{one, `{"actual":1}`, "actual", "no meaning"},
 		{"/apiRateLimit/user:1:check", `{"reserve":true}`, "reserve", "no meaning"},
 		{"/apiRateLimit/user:1:remaining", `{"config":{"limit":1,"period":0}}`, "config.period", "seconds"},
@@ -341,18 +350,24 @@ func TestLimitRequestsAreChecked(t *testing.T) {
 		{"/apiRateLimit/" + long + ":increment", "", "identifier", "the limit is 490"},
 		{"/apiRateLimit/%00:increment", "", "identifier", "control"},
 		{"/apiRateLimit/%ff:increment", "", "identifier", "UTF-8"},
-		{"/bad%20name/user:1:increment", `{"config":{"limit":1,"period":60}}`, "", "name of a limit"},
-		{"/bad%20name/user:1:reset", "", "", "name of a limit"},
+		{"/bad%20name/user:1:increment", `{"config":{"limit":1,"period":60}}`, "limit", "letter"},
+		{"/bad%20name/user:1:reset", "", "limit", "letter"},
+		{"/" + long + "/user:1:increment", `{"config":{"limit":1,"period":60}}`, "limit", "at most 63 letters"},
 		{":increment", "", "charges", "1 to 16"},
 		{":increment", `{"n":1}`, "n", "no meaning"},
 		{":increment", `{"charges":[` + strings.Join(seventeen, ",") + `]}`, "charges", "1 to 16"},
-		{":increment", `{"charges":[{"limit":"llmCalls","identifier":"a"},{"limit":"llmCalls","identifier":"a"}]}`, "", "same key twice"},
+		{":increment", `{"charges":[{"limit":"llmCalls","identifier":"a"},{"limit":"llmCalls","identifier":"a"}]}`, "charges[1]", "same key as charges[0]"},
+		{":increment", `{"charges":[{"limit":"llmCalls","identifier":"a"},{"limit":"llmCalls","identifier":"b","n":+1}]}`, "charges[1].n", "invalid character '+'"},
 		{":increment", `{"charges":[{"limit":"llmCalls","identifier":"a"},{"identifier":"a"}]}`, "charges[1].limit", "required"},
 		{":increment", `{"charges":[{"limit":"llmCalls","identifier":"a"},{"limit":"llmCalls"}]}`, "charges[1].identifier", "required"},
 		{":check", `{"charges":[{"limit":"llmCalls","identifier":"a","config":{"limit":1,"period":0}}]}`, "charges[0].config.period", "seconds"},
 		{":settle", `{"actual":1}`, "reservation", "required"},
 		{":settle", `{"reservation":{"id":"a"}}`, "actual", "required"},
-		{":settle", `{"actual":1e10,"reservation":{"id":"a"}}`, "", "1e+09"},
+		{":settle", `{"actual":1e10,"reservation":{"id":"a"}}`, "actual", "1e+09"},
+		{":settle", `{"actuals":[1],"reservation":{"id":"a"}}`, "actuals", "1 costs for 0 charges"},
+		{":settle", `{"actuals":[1e10],"reservation":{"id":"a","charges":[{}]}}`, "actuals[0]", "1e+09"},
+		{":settle", `{"actual":1,"actuals":[1],"reservation":{"id":"a"}}`, "actuals", "beside actual"},
+		{":refund", `{"actuals":[1],"reservation":{"id":"a"}}`, "actuals", "no meaning"},
 		{":settle", `{"actual":1,"reservation":{"id":"a","charges":[{"limit":"llmCalls","identifier":"a","n":1,"bucket":1152921504606846976,"size":10000}]}}`, "", "bucket"},
 		{":refund", `{"actual":1,"reservation":{"id":"a"}}`, "actual", "no meaning"},
 	} {

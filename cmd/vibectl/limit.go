@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -58,23 +60,28 @@ func (c *cli) chargeCommand(name, short string, do chargeCall) *cobra.Command {
 	var n float64
 	var config string
 	cmd := &cobra.Command{
-		Use: name + " LIMIT IDENTIFIER", Short: short, Args: cobra.ExactArgs(2),
-		Long:    short + ". The exit status is 3 when it is rejected.",
-		Example: "  vibectl limit " + name + " llmCalls user:42 -n 1.2\n  vibectl limit " + name + " mine user:42 --config '{\"limit\":10,\"period\":60}'",
+		Use: name + " LIMIT IDENTIFIER [LIMIT IDENTIFIER]...", Short: short, Args: pairs,
+		Long: short + ". Several are charged together, all or none. The exit status is 3 when one is rejected.",
+		Example: "  vibectl limit " + name + " llmCalls user:42 -n 1.2\n  vibectl limit " + name + " llmCalls user:42 apiRateLimit ip:10.0.0.1\n" +
+			"  vibectl limit " + name + " mine user:42 --config '{\"limit\":10,\"period\":60}'",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			charge, err := chargeOf(args, n, config)
-			if err != nil {
-				return err
+			var charges []client.LimitCharge
+			for pair := range slices.Chunk(args, 2) {
+				charge, err := chargeOf(pair, n, config)
+				if err != nil {
+					return err
+				}
+				charges = append(charges, charge)
 			}
 			limits, err := c.limits()
 			if err != nil {
 				return err
 			}
-			out, err := do(limits, cmd.Context(), charge)
+			out, err := do(limits, cmd.Context(), charges...)
 			if err != nil {
 				return err
 			}
-			if err := c.printLimitResult(out.Results[0]); err != nil {
+			if err := c.printLimitResults(out); err != nil {
 				return err
 			}
 			if !out.Success {
@@ -83,7 +90,7 @@ func (c *cli) chargeCommand(name, short string, do chargeCall) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().Float64VarP(&n, "cost", "n", 1, "cost of the charge")
+	cmd.Flags().Float64VarP(&n, "cost", "n", 1, "cost of each charge")
 	return configFlag(cmd, &config)
 }
 
@@ -134,6 +141,14 @@ func (c *cli) resetLimitCommand() *cobra.Command {
 	}
 }
 
+// pairs wants limits, each with its identifier.
+func pairs(_ *cobra.Command, args []string) error {
+	if len(args) == 0 || len(args)%2 != 0 {
+		return fmt.Errorf("needs a LIMIT and an IDENTIFIER, or several such pairs: got %d arguments", len(args))
+	}
+	return nil
+}
+
 func configFlag(cmd *cobra.Command, config *string) *cobra.Command {
 	cmd.Flags().StringVar(config, "config", "", "JSON of a limit that counts instead of the configured one")
 	return cmd
@@ -144,11 +159,17 @@ func chargeOf(args []string, n float64, config string) (client.LimitCharge, erro
 	if math.IsNaN(n) || math.IsInf(n, 0) {
 		return charge, fmt.Errorf("--cost %v is not a number", n)
 	}
-	if config != "" {
-		charge.Config = &client.LimitConfig{}
-		if err := json.Unmarshal([]byte(config), charge.Config); err != nil {
-			return charge, fmt.Errorf("--config is not JSON like {\"limit\":10,\"period\":60}: %w", err)
-		}
+	if config == "" {
+		return charge, nil
+	}
+	dec := json.NewDecoder(strings.NewReader(config))
+	dec.DisallowUnknownFields() // a field with a slip in its name would be no limit at all
+	err := dec.Decode(&charge.Config)
+	if err == nil && (dec.More() || charge.Config == nil) {
+		err = errors.New("it must be one object")
+	}
+	if err != nil {
+		return charge, fmt.Errorf("--config is not JSON like {\"limit\":10,\"period\":60}: %w", err)
 	}
 	return charge, nil
 }
@@ -180,10 +201,29 @@ func (c *cli) printLimits(list map[string]client.Limit) error {
 	return w.Flush()
 }
 
-func (c *cli) printLimitResult(r client.LimitResult) error {
-	if c.format == "json" {
-		return c.printJSON(r)
+func (c *cli) printLimitResults(out client.LimitResults) error {
+	switch {
+	case c.format == "json" && len(out.Results) == 1:
+		return c.printJSON(out.Results[0])
+	case c.format == "json":
+		return c.printJSON(out)
 	}
+	for _, r := range out.Results {
+		line := limitResultText(r)
+		if r.Success && !out.Success {
+			line = "not charged, since another rejects"
+		}
+		if len(out.Results) > 1 {
+			line = fmt.Sprintf("%s of %s: %s", r.Limit, r.Identifier, line)
+		}
+		if _, err := fmt.Fprintln(c.out, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func limitResultText(r client.LimitResult) string {
 	text := fmt.Sprintf("admitted, %g left", r.RemainingLimit)
 	if !r.Success {
 		text = "rejected: " + r.ExceededLimit
@@ -197,8 +237,7 @@ func (c *cli) printLimitResult(r client.LimitResult) error {
 			text += ", try again in " + inUnits(r.RetryAfterSeconds)
 		}
 	}
-	_, err := fmt.Fprintln(c.out, text+degraded(r.Degraded))
-	return err
+	return text + degraded(r.Degraded)
 }
 
 func degraded(is bool) string {

@@ -63,14 +63,31 @@ func TestLimitsInCommands(t *testing.T) {
 	if json.Unmarshal([]byte(out), &result) != nil || result.Success || result.ExceededLimit != "main" || result.RetryAfterSeconds != 0 || err == nil {
 		t.Errorf("as JSON: %s, %v", out, err)
 	}
+	// Several together: one that rejects keeps the others from being charged.
+	out, err = vibectl(t, addr, "", "limit", "increment", "mine", "user:2", "never", "user:2")
+	var exit exitError
+	if !errors.As(err, &exit) || exit != 3 || out != "mine of user:2: not charged, since another rejects\nnever of user:2: rejected: main limit of 0 per 1m30s\n" {
+		t.Errorf("several: %q, %v", out, err)
+	}
+	if out := must(t, addr, "", "limit", "remaining", "mine", "user:2"); out != "3.5\n" {
+		t.Errorf("%q remain after several of which one was rejected", out)
+	}
+	var results client.LimitResults
+	out = must(t, addr, "", "-o", "json", "limit", "increment", "mine", "user:2", "llmCalls", "user:2", "-n", "0.5")
+	if json.Unmarshal([]byte(out), &results) != nil || !results.Success || len(results.Results) != 2 || results.Results[1].RemainingLimit != 199.5 {
+		t.Errorf("several as JSON: %s", out)
+	}
 	for want, args := range map[string][]string{
-		"config.period":  {"increment", "mine", "u", "--config", `{"limit":1}`},
-		"--config":       {"increment", "mine", "u", "--config", `{`},
-		"no such rate":   {"remaining", "unknown", "u"},
-		"not a number":   {"increment", "mine", "u", "-n", "NaN"},
-		"identifier":     {"reset", "mine", ""},
-		"charges[0].n":   {"check", "mine", "u", "-n", "1e10"},
-		"accepts 2 arg(": {"increment", "mine"},
+		"config.period":   {"increment", "mine", "u", "--config", `{"limit":1}`},
+		"--config":        {"increment", "mine", "u", "--config", `{`},
+		`"brust"`:         {"increment", "mine", "u", "--config", `{"limit":1,"period":60,"brust":5}`},
+		"one object":      {"check", "mine", "u", "--config", `null`},
+		"no such rate":    {"remaining", "unknown", "u"},
+		"not a number":    {"increment", "mine", "u", "-n", "NaN"},
+		"identifier":      {"reset", "mine", ""},
+		"charges[0].n":    {"check", "mine", "u", "-n", "1e10"},
+		"such pairs":      {"increment", "mine"},
+		"got 3 arguments": {"check", "mine", "u", "never"},
 	} {
 		if _, err := vibectl(t, addr, "", append([]string{"limit"}, args...)...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("limit %q: %v, want %q", args, err, want)

@@ -135,9 +135,14 @@ func (l *Limits) Reset(ctx context.Context, limit, identifier string) error {
 	return l.one(ctx, limit, identifier, "reset", map[string]any{}, nil)
 }
 
-// Settle corrects every charge of a reservation to what it really cost. Only the first settlement counts.
-func (l *Limits) Settle(ctx context.Context, r Reservation, actual float64) error {
-	return l.post(ctx, "limits:settle", map[string]any{"reservation": r.RawMessage, "actual": actual})
+// Settle corrects the charges of a reservation to what they really cost: one cost for all of them, or as many as there are charges, in
+// their order. Only the first settlement counts.
+func (l *Limits) Settle(ctx context.Context, r Reservation, actual ...float64) error {
+	body := map[string]any{"reservation": r.RawMessage, "actuals": actual}
+	if len(actual) == 1 {
+		body = map[string]any{"reservation": r.RawMessage, "actual": actual[0]}
+	}
+	return l.post(ctx, "limits:settle", body)
 }
 
 // Refund takes the charges of a reservation back.

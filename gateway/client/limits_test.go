@@ -112,8 +112,11 @@ func TestReservationsKeepTheirForm(t *testing.T) {
 	if err := json.Unmarshal(stored, &again); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(c.Limits().Settle(t.Context(), again, 1.5), c.Limits().Refund(t.Context(), again)); err != nil {
+	if err := errors.Join(c.Limits().Settle(t.Context(), again, 1.5), c.Limits().Refund(t.Context(), again), c.Limits().Settle(t.Context(), again, 1, 2)); err != nil {
 		t.Fatal(err)
+	}
+	if settled[2] != `/v1/limits:settle {"actuals":[1,2],"reservation":`+form+`}` {
+		t.Errorf("settled one by one: %q", settled[2])
 	}
 	if settled[0] != `/v1/limits:settle {"actual":1.5,"reservation":`+form+`}` || settled[1] != `/v1/limits:refund {"reservation":`+form+`}` {
 		t.Errorf("settled %q", settled)

@@ -23,7 +23,8 @@
 //
 //	401  unauthorized                  503  not_configured, overloaded, unavailable, index_unavailable
 //	400  invalid                       411  length_required        413  too_large
-//	404  not_found, …                  500  internal               502  agent_failed, worker_failed
+//	404  not_found, …                  500  internal               501  unsupported
+//	502  agent_failed, worker_failed
 //
 // # Retries
 //

@@ -30,7 +30,8 @@ type Adjustment struct {
 type Backend interface {
 	// Take decides on every item as of one time and, when none is rejected and dry is not set, charges all of them in one atomic step.
 	// The answers are in the order of the items. Keys must differ. It must not charge twice, also
-	// not when it tries again; it should answer in one round trip. ErrApart when the keys cannot be charged together.
+	// not when it tries again; it should answer in one round trip. A call that charges nothing leaves nothing behind, also none of a key's
+	// bucket sizes. ErrApart when the keys cannot be charged together.
 	Take(ctx context.Context, now time.Time, items []Item, dry bool) ([]Answer, error)
 	// Adjust applies an adjustment whose ID the key has not seen, while its bucket lies within the rule's horizon; otherwise nil, and
 	// nothing changes.

@@ -84,7 +84,7 @@ func (c Config) Rule() (Rule, error) {
 // millis reads seconds that are a whole number of milliseconds.
 func millis(name string, seconds, least, most float64) (int64, error) {
 	if !(seconds >= least && seconds <= most) {
-		return 0, &FieldError{name, fmt.Sprintf("must be %g to %g seconds", least, most)}
+		return 0, &FieldError{name, fmt.Sprintf("must be %g to %.0f seconds", least, most)}
 	}
 	ms := math.Round(seconds * 1000)
 	if math.Abs(seconds*1000-ms) > 1e-3 {
@@ -93,19 +93,21 @@ func millis(name string, seconds, least, most float64) (int64, error) {
 	return int64(ms), nil
 }
 
-// ValidateKey refuses keys that are empty, longer than MaxKey bytes, not UTF-8, or hold a control character.
+// ValidateKey refuses keys that are empty, longer than MaxKey bytes, not UTF-8, or hold an ASCII control character.
 func ValidateKey(key string) error {
 	switch {
 	case key == "":
 		return fmt.Errorf("%w: key is empty", ErrInvalid)
 	case len(key) > MaxKey:
 		return fmt.Errorf("%w: key is longer than %d bytes", ErrInvalid, MaxKey)
-	case !utf8.ValidString(key):
-		return fmt.Errorf("%w: key is not UTF-8", ErrInvalid)
-	case strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return fmt.Errorf("%w: key holds a control character", ErrInvalid)
+	case !isText(key):
+		return fmt.Errorf("%w: key must be UTF-8 without control characters", ErrInvalid)
 	}
 	return nil
+}
+
+func isText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // ValidateCharge refuses charges that are not a number or beyond ±MaxCount.

@@ -3,9 +3,7 @@ package ratelimit_test
 import (
 	"encoding/json"
 	"errors"
-	"maps"
 	"math"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,16 +104,41 @@ func TestResultInJSON(t *testing.T) {
 	}
 }
 
-func TestPresetsAreValid(t *testing.T) {
+// TestPresetsAreTheOriginals holds the presets against what VibeSDK's configuration had at both times.
+func TestPresetsAreTheOriginals(t *testing.T) {
 	t.Parallel()
-	for name, preset := range map[string]map[string]ratelimit.Limit{"S": ratelimit.PresetS(), "H": ratelimit.PresetH()} {
-		if _, err := ratelimit.New(openMemory(t), ratelimit.Options{Limits: preset}); err != nil {
-			t.Errorf("preset %s: %v", name, err)
+	api := ratelimit.Config{Limit: 10_000, Period: 60}
+	auth := ratelimit.Config{Limit: 1000, Period: 60}
+	for name, test := range map[string]struct {
+		preset map[string]ratelimit.Limit
+		want   map[string]ratelimit.Config
+	}{
+		"October 2025": {ratelimit.PresetS(), map[string]ratelimit.Config{
+			"apiRateLimit": api, "authRateLimit": auth,
+			"appCreation": {Limit: 10, Period: 14_400, DailyLimit: new(10.0)},
+			"llmCalls":    {Limit: 400, Period: 3600, DailyLimit: new(1000.0)},
+		}},
+		"August 2026": {ratelimit.PresetH(), map[string]ratelimit.Config{
+			"apiRateLimit": api, "authRateLimit": auth,
+			"appCreation":  {Limit: 3, Period: 86_400, DailyLimit: new(3.0)},
+			"llmCalls":     {Limit: 200, Period: 86_400, CalendarDaily: true},
+			"publicApps":   {Limit: 120, Period: 60, Burst: 40, BurstWindow: new(10.0)},
+			"spacePreview": {Limit: 600, Period: 60, Burst: 120, BurstWindow: new(10.0)},
+		}},
+	} {
+		if _, err := ratelimit.New(openMemory(t), ratelimit.Options{Limits: test.preset}); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
-	}
-	want := []string{"apiRateLimit", "appCreation", "authRateLimit", "llmCalls", "publicApps", "spacePreview"}
-	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(ratelimit.PresetH()))); diff != "" {
-		t.Error(diff)
+		got := map[string]ratelimit.Config{}
+		for limit, l := range test.preset {
+			if l.OnFailure != "" && l.OnFailure != ratelimit.Open { // as the original, which lets calls pass
+				t.Errorf("%s: %s is %s in an outage", name, limit, l.OnFailure)
+			}
+			got[limit] = l.Config
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 

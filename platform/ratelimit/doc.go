@@ -31,13 +31,15 @@
 //
 // The buckets of one size are the leaves of a tree of sums, 32 children to a [Cell], three levels. A check reads at most
 // two cells of each lower level and the few of the top that its windows span, however full they are; a charge writes one cell of each level.
-// Only two things walk the buckets of a window: a fractional count within 1e-9 of its limit, whose decision hangs
-// on the order of addition, and a key that had negative charges, when it is asked how long to wait.
+// Only three things walk the buckets of a window: a fractional count within 1e-9 of its limit, whose decision hangs
+// on the order of addition; a key that had negative charges, when it is asked how long to wait; and a call under a bucket size that
+// the key does not have yet.
 //
-// A bucket that was charged takes 9 bytes, and each cell some 60 more: at most 100 KB for a key with 8,640
-// filled buckets (a day of 10 s), about 300 bytes for one with a single charge. What lies
-// farther back than the longest window that the key was charged with, its horizon, is forgotten; each backend
-// documents when. Forgetting changes no answer about windows within the horizon.
+// A bucket that was charged takes 9 bytes, and each cell some 100 more: at most 120 KB for a key with 8,640
+// filled buckets (a day of 10 s), at most 300 bytes for one with a single charge, and 1.5 MB for the most buckets that a rule may have. What
+// lies farther back than the longest window that the key was charged with, its horizon, is forgotten; each backend
+// documents when. Forgetting changes no answer about windows within the horizon. Rules of different bucket sizes on one key, at
+// most 8, each have their own buckets and share the longest horizon.
 //
 // # Clock
 //
@@ -51,6 +53,7 @@
 //	the same, Closed                               ErrUnavailable, nothing is known to be charged
 //	deadline passes after the backend charged      the charge stays: counted once too much, never too little
 //
-// The guard has the same rules, its own counts and room for a bounded number of keys. So an outage of a backend
-// admits at most one more limit for each process. Guard counts are not carried back.
+// The guard has the same rules, its own counts and room for 10,000 keys, of which it forgets the one charged longest ago first. So
+// an outage of a backend admits at most one more limit for each process and each key that there is room for. Guard counts are
+// not carried back.
 package ratelimit

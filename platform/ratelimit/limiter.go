@@ -131,7 +131,7 @@ func (l *Limiter) RemainingOf(ctx context.Context, c Charge) (left float64, degr
 
 // Reset forgets what was charged to a limit for exactly this identifier. The limit need not be configured.
 func (l *Limiter) Reset(ctx context.Context, limit, identifier string) error {
-	if !limitName.MatchString(limit) {
+	if !ValidName(limit) {
 		return errLimitName
 	}
 	key := Key(limit, identifier)
@@ -185,7 +185,9 @@ func (l *Limiter) take(ctx context.Context, charges []Charge, dry bool) (taken, 
 	default:
 		l.outage.began(err)
 		if !open {
-			l.metrics.counted(ctx, charges, "closed")
+			if !dry {
+				l.metrics.counted(ctx, charges, "closed")
+			}
 			return taken{}, nil, unavailable(err)
 		}
 		t.degraded = true
@@ -230,7 +232,7 @@ func (l *Limiter) limit(name string, given *Config) (named, error) {
 		return named{}, fmt.Errorf("%w: %q", ErrUnknownLimit, name)
 	case given == nil:
 		return limit, nil
-	case !limitName.MatchString(name):
+	case !ValidName(name):
 		return named{}, errLimitName
 	}
 	rule, err := given.Rule()

@@ -200,8 +200,19 @@ func TestSettle(t *testing.T) {
 				t.Fatal(err)
 			}
 			want(2.5, "it was refunded")
+			third, _, err := l.Reserve(t.Context(), "", ratelimit.Charge{Limit: "loose", Identifier: "u", N: 1}, ratelimit.Charge{Limit: "loose", Identifier: "other", N: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Settle(t.Context(), third, 0.25, 2); err != nil {
+				t.Fatal(err)
+			}
+			want(2.25, "each charge has its own cost")
+			if left, err := l.Remaining(t.Context(), "loose", "other"); err != nil || left != 1 {
+				t.Errorf("%v remain of the second charge's key, %v, want 1", left, err)
+			}
 			now = now.Add(40 * time.Second)
-			want(3, "the settled charge left with its own bucket")
+			want(2.75, "the settled charge left with its own bucket")
 		})
 	}
 }
@@ -226,13 +237,30 @@ func TestSettleRefuses(t *testing.T) {
 		"long id":    change(func(r *ratelimit.Reservation) { r.ID = strings.Repeat("i", 129) }),
 		"overflow":   change(func(r *ratelimit.Reservation) { r.Charges[0].Bucket = 1 << 60 }),
 		"cost":       change(func(r *ratelimit.Reservation) { r.Charges[0].N = -1e300 }),
+		"control":    change(func(r *ratelimit.Reservation) { r.ID = "a\x00" }),
+		"second":     change(func(r *ratelimit.Reservation) { r.Charges = append(r.Charges, ratelimit.Reserved{Limit: "loose"}) }),
+		"many": change(func(r *ratelimit.Reservation) {
+			for len(r.Charges) <= ratelimit.MaxItems {
+				r.Charges = append(r.Charges, r.Charges[0])
+			}
+		}),
 	} {
 		if err := l.Refund(t.Context(), r); !errors.Is(err, ratelimit.ErrInvalid) {
 			t.Errorf("%s: %v, want ErrInvalid", name, err)
 		}
 	}
-	if err := l.Settle(t.Context(), good, math.NaN()); !errors.Is(err, ratelimit.ErrInvalid) {
-		t.Errorf("a cost of NaN: %v", err)
+	for _, costs := range [][]float64{{math.NaN()}, {1e10}, {}, {1, 1}} {
+		if err := l.Settle(t.Context(), good, costs...); !errors.Is(err, ratelimit.ErrInvalid) {
+			t.Errorf("costs %v: %v", costs, err)
+		}
+	}
+	if left, err := l.Remaining(t.Context(), "loose", "u"); err != nil || left != 1 {
+		t.Errorf("%v remain, %v, want 1: what is refused changes nothing", left, err)
+	}
+	for _, id := range []string{"a\n", "\xff", strings.Repeat("i", 129)} {
+		if _, _, err := l.Reserve(t.Context(), id, ratelimit.Charge{Limit: "loose", Identifier: "u", N: 1}); !errors.Is(err, ratelimit.ErrInvalid) {
+			t.Errorf("id %q: %v, want ErrInvalid before anything is charged", id, err)
+		}
 	}
 	b.broken.Store(true)
 	if err := l.Refund(t.Context(), good); !errors.Is(err, ratelimit.ErrUnavailable) {
@@ -341,6 +369,9 @@ func TestDecisionsAreCounted(t *testing.T) {
 		_, _ = l.Increment(t.Context(), "loose", "u", 1)
 	}
 	_, _ = l.Increment(t.Context(), "strict", "u", 1)
+	for _, limit := range []string{"loose", "strict"} { // questions are no charges
+		_, _ = l.Check(t.Context(), ratelimit.Charge{Limit: limit, Identifier: "u", N: 1})
+	}
 	var got metricdata.ResourceMetrics
 	if err := reader.Collect(t.Context(), &got); err != nil {
 		t.Fatal(err)

@@ -84,7 +84,13 @@ func Override(base map[string]Limit, file []byte) (map[string]Limit, error) {
 	return merged, nil
 }
 
-var errLimitName = fmt.Errorf("%w: name of a limit must be a letter and at most 63 letters, digits, hyphens and underscores", ErrInvalid)
+// NameRule says what the name of a limit must be.
+const NameRule = "must be a letter and at most 63 letters, digits, hyphens and underscores"
+
+// ValidName reports whether a limit can have this name.
+func ValidName(name string) bool { return limitName.MatchString(name) }
+
+var errLimitName = fmt.Errorf("%w: name of a limit %s", ErrInvalid, NameRule)
 
 // named is a limit ready for use.
 type named struct {
@@ -97,7 +103,7 @@ func rules(limits map[string]Limit) (map[string]named, error) {
 	checked := make(map[string]named, len(limits))
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
 		limit := limits[name]
-		if !limitName.MatchString(name) {
+		if !ValidName(name) {
 			return nil, errLimitName
 		}
 		rule, err := limit.Rule()

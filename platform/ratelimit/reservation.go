@@ -34,14 +34,15 @@ type Reserved struct {
 	Config *Config `json:"config,omitempty"`
 }
 
-// Reserve is Take for charges that will be settled. An empty id is replaced by a random one. When something rejects,
-// the reservation is empty and settling it does nothing.
+// Reserve is Take for charges that will be settled. An empty id is replaced by a random one; ErrInvalid for one that is longer than
+// MaxReservationID, not UTF-8, or holds a control character. When something rejects, the reservation is empty and settling it does
+// nothing.
 func (l *Limiter) Reserve(ctx context.Context, id string, charges ...Charge) (Reservation, []Result, error) {
-	if len(id) > MaxReservationID {
-		return Reservation{}, nil, fmt.Errorf("%w: id of the reservation is longer than %d bytes", ErrInvalid, MaxReservationID)
-	}
 	if id == "" {
 		id = rand.Text()
+	}
+	if err := ValidateReservationID(id); err != nil {
+		return Reservation{}, nil, err
 	}
 	t, results, err := l.take(ctx, charges, false)
 	r := Reservation{ID: id, Guard: t.degraded}
@@ -57,16 +58,40 @@ func (l *Limiter) Reserve(ctx context.Context, id string, charges ...Charge) (Re
 	return r, results, nil
 }
 
-// Settle corrects every charge of a reservation to what it really cost, in the bucket of the charge. A bucket never
-// falls below 0. The first settlement of an id counts, later ones do nothing; after ErrUnavailable it can be tried
-// again. ErrInvalid when the limit's bucket size is not that of the reservation any more.
-func (l *Limiter) Settle(ctx context.Context, r Reservation, actual float64) error {
-	if err := ValidateCharge(actual); err != nil {
-		return err
+// ValidateReservationID refuses ids that are empty, longer than MaxReservationID bytes, not UTF-8, or hold a control character.
+func ValidateReservationID(id string) error {
+	if id == "" || len(id) > MaxReservationID || !isText(id) {
+		return fmt.Errorf("%w: id of the reservation must be 1 to %d bytes of UTF-8 without control characters", ErrInvalid, MaxReservationID)
+	}
+	return nil
+}
+
+// Settle corrects the charges of a reservation to what they really cost, each in the bucket of the charge: one cost for all of them, or as
+// many costs as there are charges, in their order. A bucket never falls below 0. The first settlement of an id counts, later ones do
+// nothing; after ErrUnavailable it can be tried again. ErrInvalid, and nothing is changed, for another number of costs, and when the
+// bucket size of a limit is not that of the reservation any more.
+func (l *Limiter) Settle(ctx context.Context, r Reservation, actual ...float64) error {
+	if len(r.Charges) > MaxItems {
+		return fmt.Errorf("%w: a reservation has at most %d charges", ErrInvalid, MaxItems)
+	}
+	if len(actual) != 1 && len(actual) != len(r.Charges) {
+		return fmt.Errorf("%w: %d costs for %d charges: give one for all, or one for each", ErrInvalid, len(actual), len(r.Charges))
+	}
+	for _, n := range actual {
+		if err := ValidateCharge(n); err != nil {
+			return err
+		}
+	}
+	adjustments := make([]Adjustment, len(r.Charges))
+	for i, c := range r.Charges {
+		var err error
+		if adjustments[i], err = l.adjustment(r.ID, c, actual[min(i, len(actual)-1)]); err != nil {
+			return err
+		}
 	}
 	var errs []error
-	for _, c := range r.Charges {
-		errs = append(errs, l.settle(ctx, r, c, actual))
+	for _, a := range adjustments {
+		errs = append(errs, l.adjust(ctx, a, r.Guard))
 	}
 	return errors.Join(errs...)
 }
@@ -74,26 +99,27 @@ func (l *Limiter) Settle(ctx context.Context, r Reservation, actual float64) err
 // Refund takes the whole charge back: Settle with a cost of 0.
 func (l *Limiter) Refund(ctx context.Context, r Reservation) error { return l.Settle(ctx, r, 0) }
 
-func (l *Limiter) settle(ctx context.Context, r Reservation, c Reserved, actual float64) error {
+// adjustment is what makes a charge one of the actual cost.
+func (l *Limiter) adjustment(id string, c Reserved, actual float64) (Adjustment, error) {
 	limit, err := l.limit(c.Limit, c.Config)
 	switch {
 	case err != nil:
-		return err
+		return Adjustment{}, err
 	case c.Size != limit.rule.Size || c.Bucket < 0 || c.Bucket > lastMillis/c.Size:
-		return fmt.Errorf("%w: the reservation's bucket is none of limit %s", ErrInvalid, c.Limit)
-	case r.ID == "" || len(r.ID) > MaxReservationID:
-		return fmt.Errorf("%w: id of the reservation must be 1 to %d bytes", ErrInvalid, MaxReservationID)
+		return Adjustment{}, fmt.Errorf("%w: the reservation's bucket is none of limit %s", ErrInvalid, c.Limit)
 	}
-	a := Adjustment{ID: r.ID, Key: Key(c.Limit, c.Identifier), Rule: limit.rule, Bucket: c.Bucket, Delta: actual - c.N}
-	if err := errors.Join(ValidateKey(a.Key), ValidateKey(a.ID), ValidateCharge(c.N)); err != nil {
-		return err
-	}
-	if r.Guard {
+	a := Adjustment{ID: id, Key: Key(c.Limit, c.Identifier), Rule: limit.rule, Bucket: c.Bucket, Delta: actual - c.N}
+	return a, errors.Join(ValidateReservationID(id), ValidateKey(a.Key), ValidateCharge(c.N))
+}
+
+// adjust has the guard of this process or the backend apply an adjustment.
+func (l *Limiter) adjust(ctx context.Context, a Adjustment, guard bool) error {
+	if guard {
 		return l.guard.Adjust(ctx, l.now(), a)
 	}
 	within, cancel := context.WithTimeout(ctx, l.deadline)
 	defer cancel()
-	err = l.backend.Adjust(within, l.now(), a)
+	err := l.backend.Adjust(within, l.now(), a)
 	if err == nil || ctx.Err() != nil || errors.Is(err, ErrInvalid) {
 		return err
 	}

@@ -1,7 +1,6 @@
 package ratelimit
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -95,54 +94,6 @@ func (s *State) cell(id CellID) (*Cell, error) {
 		return nil, err
 	}
 	return s.cells[id], nil
-}
-
-// Plan lists the cells that a charge under a rule reads and writes, as far as can be told without the head.
-func (r Rule) Plan(now int64) []CellID {
-	b := r.Bucket(now)
-	ids := path(r.Size, b)
-	for _, w := range r.Windows() {
-		for _, part := range cover(r.Size, w.First(now, r.Size), b) {
-			if !slices.Contains(ids, part.id) {
-				ids = append(ids, part.id)
-			}
-		}
-	}
-	return ids
-}
-
-// path lists the cells above a bucket, lowest first.
-func path(size, bucket int64) []CellID {
-	ids := make([]CellID, 0, topLevel+1)
-	for level := range topLevel + 1 {
-		bucket >>= fanBits
-		ids = append(ids, CellID{size, level, bucket})
-	}
-	return ids
-}
-
-// part is some neighbouring slots of a cell.
-type part struct {
-	id     CellID
-	lo, hi int64
-}
-
-// cover lists the parts that add up to the buckets from a to b.
-func cover(size, a, b int64) []part {
-	var parts []part
-	for level := 0; a <= b; level++ {
-		left, right := a>>fanBits, b>>fanBits
-		if left == right || level == topLevel {
-			for i := left; i <= right; i++ {
-				parts = append(parts, part{CellID{size, level, i}, max(a-i<<fanBits, 0), min(b-i<<fanBits, fan-1)})
-			}
-			break
-		}
-		parts = append(parts, part{CellID{size, level, left}, a & (fan - 1), fan - 1},
-			part{CellID{size, level, right}, 0, b & (fan - 1)})
-		a, b = left+1, right-1
-	}
-	return parts
 }
 
 // sum adds the buckets from a to b, in any order.
@@ -264,9 +215,19 @@ func (s *State) bucket(size, bucket int64) float64 {
 
 // Decide answers for an item as of now, in milliseconds, and changes nothing but what is loaded.
 func (s *State) Decide(now int64, r Rule) (Answer, error) {
-	if err := s.see(now, r.Size); err != nil {
+	if s.head.find(r.Size) != nil {
+		return s.decide(now, r)
+	}
+	seen, err := s.preview(now, r.Size)
+	if err != nil {
 		return Answer{}, err
 	}
+	defer func() { s.touched += seen.touched }()
+	return seen.decide(now, r)
+}
+
+// decide is Decide for a size that the key has.
+func (s *State) decide(now int64, r Rule) (Answer, error) {
 	a := Answer{Now: now}
 	b := r.Bucket(now)
 	for _, w := range r.Windows() {
@@ -364,37 +325,4 @@ func (s *State) mark(now int64, r Rule, n float64) {
 	if h.fractional != before.fractional || h.negative != before.negative || h.horizon != before.horizon {
 		s.headDirty = true
 	}
-}
-
-// see gives the key a tree of this size, from the buckets of the other sizes that are on its grid.
-func (s *State) see(now, size int64) error {
-	if s.head.find(size) != nil {
-		return nil
-	}
-	s.head.series = slices.DeleteFunc(s.head.series, func(other series) bool { return !s.head.live(other, now) })
-	if len(s.head.series) == maxSeries {
-		return fmt.Errorf("%w: bucketSize is the key's %dth within its horizon, the most are %d", ErrInvalid, maxSeries+1, maxSeries)
-	}
-	buckets := map[int64]float64{}
-	for _, other := range s.head.series {
-		first := max(0, now-s.head.horizon-other.size) / other.size
-		last := (now + s.head.horizon) / other.size
-		if err := s.each(other.size, first, last, func(bucket int64, n float64) bool {
-			if start := bucket * other.size; start%size == 0 {
-				buckets[start/size] = n
-			}
-			return true
-		}); err != nil {
-			return err
-		}
-	}
-	s.head.series = append(s.head.series, series{size: size, used: now})
-	s.headDirty = true
-	// Cells of an earlier series of this size may still be stored, so counts are set and not added.
-	for bucket, n := range buckets {
-		if err := s.set(size, bucket, n); err != nil {
-			return err
-		}
-	}
-	return nil
 }

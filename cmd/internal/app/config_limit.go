@@ -16,7 +16,7 @@ type LimitConfig struct {
 	// RedisURL is the server or cluster: redis[s]://[user:password@]host:port[/db] or redis[s]+cluster://…. REDIS_URL. Required with
 	// Backend redis.
 	RedisURL string
-	// Binding is what the bridge calls the objects. LIMIT_BINDING. Defaults to RATE_LIMITS.
+	// Binding is what the bridge calls the objects, which are of its class RateLimitObject. LIMIT_BINDING. Defaults to RATE_LIMITS.
 	Binding string
 	// Timeout bounds each decision; when it passes, a limit does what its onFailure says. LIMIT_TIMEOUT. Defaults to 50ms
 	// with redis, 250ms with sql and 1s with cloudflare.

@@ -17,7 +17,7 @@ import (
 
 // Options tune [New]. The zero value is right for a program.
 type Options struct {
-	// Binding is the bridge's name for the objects. Defaults to RATE_LIMITS.
+	// Binding is the bridge's name for the objects, of the bridge's class RateLimitObject. Defaults to RATE_LIMITS.
 	Binding string
 	// Object, when set, is the one object that every key lives in, so that any keys can be charged in one call. One object serves
 	// calls one after the other. Defaults to an object for each identifier.

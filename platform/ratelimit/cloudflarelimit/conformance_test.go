@@ -2,6 +2,8 @@ package cloudflarelimit_test
 
 import (
 	"crypto/rand"
+	"encoding/json"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -22,10 +24,40 @@ var testClock = testenv.WorkerSpec{Vars: map[string]string{"TEST_CLOCK": "1"}}
 
 func TestDurableObjects(t *testing.T) {
 	t.Parallel()
-	bridge := testenv.BridgeWith(t, testClock)
+	bridge := testenv.BridgeWith(t, testenv.WorkerSpec{Entry: rowsEntry, Vars: testClock.Vars})
 	ratelimittest.Run(t, func(t testing.TB) ratelimit.Backend {
-		return open(t, bridge, cloudflarelimit.Options{Object: rand.Text(), Keep: 48 * time.Hour})
-	}, ratelimittest.Features{})
+		object := rand.Text()
+		return &counted{open(t, bridge, cloudflarelimit.Options{Object: object, Keep: 48 * time.Hour}), func() int64 {
+			return ask(t, bridge, "/touched", object)
+		}}
+	}, ratelimittest.Features{Touched: func(b ratelimit.Backend) int64 { return b.(*counted).touched() }})
+}
+
+// counted is a backend that tells its work.
+type counted struct {
+	*cloudflarelimit.Backend
+	touched func() int64
+}
+
+// rowsEntry is the bridge with objects that tell what they store and do.
+const rowsEntry = "infra/cloudflare/bridge/test/limit_rows.ts"
+
+// ask asks an object for a number.
+func ask(t testing.TB, bridge *testenv.Bridge, path, object string) (n int64) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, bridge.URL+path+"?key="+object, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if err := json.NewDecoder(answer.Body).Decode(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func TestVectors(t *testing.T) {

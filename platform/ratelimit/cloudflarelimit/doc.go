@@ -15,10 +15,12 @@
 // # Durability and growth
 //
 // An answer leaves when its charge is stored. An alarm of the object clears what no window reaches any more, within two of its longest horizons; [Backend.Sweep]
-// has nothing to do. A check reads the buckets of its windows, up to 8,640 for a day: prefer Redis for busy keys.
+// has nothing to do. An object keeps the buckets that it has read in memory, 200,000 at most, so a check reads no row, however many buckets
+// its windows have; only the first one after a restart of the object reads them all.
 //
 // # Failures
 //
 //	no answer, answer late, Worker or object restarted   ErrUnavailable, a charge is never sent again: it may have happened
 //	check, reset, adjustment                             tried again within the deadline: twice is once
+//	binding of VibeSDK's DORateLimitStore                ErrUnavailable that says so: that class cannot do what is asked here
 package cloudflarelimit

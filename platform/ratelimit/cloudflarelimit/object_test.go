@@ -2,9 +2,10 @@ package cloudflarelimit_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,26 +84,11 @@ func TestTimesNeedTheTestClock(t *testing.T) {
 // TestObjectsEmptyThemselves waits for the alarm of an object whose windows are short.
 func TestObjectsEmptyThemselves(t *testing.T) {
 	t.Parallel()
-	bridge := testenv.BridgeWith(t, testenv.WorkerSpec{Entry: "infra/cloudflare/bridge/test/limit_rows.ts"})
+	bridge := testenv.BridgeWith(t, testenv.WorkerSpec{Entry: rowsEntry})
 	b := open(t, bridge, cloudflarelimit.Options{Object: "all"})
 	short := rule(t, ratelimit.Config{Limit: 10, Period: 0.05, BucketSize: 0.01})
 	long := rule(t, ratelimit.Config{Limit: 10, Period: 3600})
-	stored := func() int {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, bridge.URL+"/rows?key=all", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
-		var n int
-		if err := json.NewDecoder(answer.Body).Decode(&n); err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
+	stored := func() int64 { return ask(t, bridge, "/rows", "all") }
 	charge := func() {
 		count(t, b, short, 1, "a", "b")
 		err := b.Adjust(t.Context(), time.Time{}, ratelimit.Adjustment{ID: "id", Key: "a", Rule: short, Bucket: short.Bucket(time.Now().UnixMilli()), Delta: 1})
@@ -110,7 +96,7 @@ func TestObjectsEmptyThemselves(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	until := func(want int) {
+	until := func(want int64) {
 		t.Helper()
 		for deadline := time.Now().Add(time.Minute); stored() != want; {
 			if time.Now().After(deadline) {
@@ -133,6 +119,40 @@ func TestObjectsEmptyThemselves(t *testing.T) {
 	until(2) // a bucket and a head
 	if got := count(t, b, long, 0, "stays"); got != 1 {
 		t.Errorf("after the sweep %v are counted, want 1", got)
+	}
+}
+
+// store is what a bridge needs beside a VibeSDK that is deployed: its own limiter's class.
+var store = testenv.WorkerSpec{
+	Entry:   "infra/cloudflare/bridge/test/store.ts",
+	Objects: map[string]string{"DORateLimitStore": "DORateLimitStore"}, Vars: map[string]string{"LIMIT_BINDINGS": "RATE_LIMITS,DORateLimitStore"},
+}
+
+// TestAnotherClass: a binding of VibeSDK's own class is refused in words that say what is wrong, and still serves who charges it directly.
+func TestAnotherClass(t *testing.T) {
+	t.Parallel()
+	bridge := testenv.BridgeWith(t, store)
+	b := open(t, bridge, cloudflarelimit.Options{Binding: "DORateLimitStore"})
+	r := rule(t, ratelimit.Config{Limit: 1, Period: 3600})
+	for range 2 {
+		_, err := b.Take(t.Context(), time.Time{}, []ratelimit.Item{{Key: "k", Rule: r, N: 1}}, false)
+		if !errors.Is(err, ratelimit.ErrUnavailable) || cfclient.Code(err) != "unsupported" || !strings.Contains(err.Error(), "RateLimitObject") {
+			t.Errorf("Take: %v, want ErrUnavailable that names the class it needs", err)
+		}
+	}
+	client, err := cfclient.New(cfclient.Options{URL: bridge.URL, Key: bridge.Key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for i := range 2 {
+		var answer struct{ Success bool }
+		if err := client.JSON(t.Context(), cfclient.Request{
+			Method: http.MethodPost, Path: "/v1/limits/DORateLimitStore/increment", Query: url.Values{"key": {"k"}},
+			Body: [][]byte{[]byte(`{"config":{"limit":1,"period":3600}}`)},
+		}, &answer); err != nil || answer.Success != (i == 0) {
+			t.Errorf("increment %d: %+v, %v", i, answer, err)
+		}
 	}
 }
 

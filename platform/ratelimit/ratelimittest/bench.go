@@ -42,12 +42,9 @@ func benchKey(b *testing.B, backend ratelimit.Backend, buckets int) float64 {
 			b.Error(err)
 		}
 	}
-	together(func(client int) {
-		for i := client; i < buckets; i += Clients {
-			take(after(time.Duration(i) * 10 * time.Second))
-		}
-	})
+	fill(b, backend, "k", r, buckets)
 	now := after(8640 * 10 * time.Second)
+	take(now)
 	b.ResetTimer()
 	for range b.N {
 		take(now)

@@ -3,6 +3,7 @@ package ratelimittest
 import (
 	"context"
 	"fmt"
+	"testing"
 	"time"
 
 	"vibesdk-gcp/platform/ratelimit"
@@ -80,7 +81,22 @@ func sweepFrees(s *subject, f Features) {
 	}
 }
 
-// cost compares what a check of a full key touches with one of an empty key.
+// fill gives a key so many buckets, one after the other from noon on, as if each had been charged 1.
+func fill(t testing.TB, b ratelimit.Backend, key string, r ratelimit.Rule, buckets int) {
+	t.Helper()
+	m := newMemory(nil)
+	for i := range buckets {
+		now := after(time.Duration(int64(i)*r.Size) * time.Millisecond)
+		if _, err := m.Take(context.Background(), now, []ratelimit.Item{{Key: key, Rule: r, N: 1}}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := move(context.Background(), m, b, key); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cost compares what a check of a full key touches with one of an empty key, and holds both against what the port says they store.
 func cost(s *subject, f Features) {
 	if f.Touched == nil {
 		s.Skip("the backend does not count its work")
@@ -92,19 +108,19 @@ func cost(s *subject, f Features) {
 		return f.Touched(s.Backend) - before
 	}
 	const buckets = 8640
-	empty := touched("empty", after(buckets*10*time.Second))
-	together(func(client int) {
-		for i := client; i < buckets; i += Clients {
-			items := []ratelimit.Item{{Key: "full", Rule: r, N: 1}}
-			if _, err := s.Take(context.Background(), after(time.Duration(i)*10*time.Second), items, false); err != nil {
-				s.Errorf("Take: %v", err)
-				return
-			}
-		}
-	})
-	full := touched("full", after(buckets*10*time.Second))
-	s.wantCount(after(buckets*10*time.Second), "full", r, buckets+1, "the day is full")
+	now := after(buckets * 10 * time.Second)
+	empty := touched("empty", now)
+	fill(s, s.Backend, "full", r, buckets)
+	s.charge(now.Add(-10*time.Second), "full", r, 1) // the key was in use before
+	full := touched("full", now)
+	s.wantCount(now, "full", r, buckets+2, "the day is full")
 	if empty == 0 || full > 2*empty || full > 40 {
 		s.Errorf("a check touched %d cells of a key with %d buckets and %d of an empty one, want at most twice as many and 40", full, buckets, empty)
+	}
+	if f.Bytes == nil {
+		return
+	}
+	if one, day := f.Bytes(s.Backend, "empty"), f.Bytes(s.Backend, "full"); one <= 0 || one > 300 || day > 120_000 {
+		s.Errorf("a key takes %d bytes after one charge and %d with %d buckets, want at most 300 and 120,000", one, day, buckets)
 	}
 }

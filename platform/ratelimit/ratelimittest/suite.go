@@ -14,6 +14,8 @@ import (
 type Features struct {
 	// Touched counts the cells that all calls so far have read or written. Without it the cost is not checked.
 	Touched func(ratelimit.Backend) int64
+	// Bytes is what a key takes where it is stored. Without it, that the memory of a key is bounded is not checked.
+	Bytes func(b ratelimit.Backend, key string) int64
 	// Rows counts what is stored now. Without it, that sweeping frees memory is not checked.
 	Rows func(ratelimit.Backend) int
 }
@@ -29,6 +31,7 @@ func Run(t *testing.T, open func(t testing.TB) ratelimit.Backend, f Features) {
 		{"random histories agree with the oracle", randomHistories},
 		{"take/all keys or none", allOrNothing},
 		{"take/a dry run charges nothing", dryRun},
+		{"take/questions leave nothing behind", func(s *subject) { questionsLeaveNothing(s, f) }},
 		{"take/one time for all keys of a call", ownClock},
 		{"take/the most keys and the longest", largest},
 		{"take/decisions depend on the order of addition", orderOfAddition},

@@ -41,6 +41,38 @@ func dryRun(s *subject) {
 	}
 }
 
+// questionsLeaveNothing asks under more bucket sizes than a key may have, by dry runs and by charges that are rejected.
+func questionsLeaveNothing(s *subject, f Features) {
+	sized := func(limit, size float64) ratelimit.Rule {
+		return rule(s, ratelimit.Config{Limit: limit, Period: 60, BucketSize: size})
+	}
+	rows := func() int {
+		if f.Rows == nil {
+			return 0
+		}
+		return f.Rows(s.Backend)
+	}
+	ask := func(key string) {
+		s.Helper()
+		before := rows()
+		for size := 11.0; size < 31; size++ {
+			s.take(noon, true, ratelimit.Item{Key: key, Rule: sized(100, size), N: 1})
+			if s.charge(noon, key, sized(0, size), 1) {
+				s.Errorf("a limit of 0 admitted %s", key)
+			}
+		}
+		if after := rows(); after != before {
+			s.Errorf("questions about %s stored %d rows", key, after-before)
+		}
+	}
+	ask("nobody")
+	s.charge(noon, "k", sized(100, 10), 1)
+	ask("k")
+	for size := 1.0; size < 8; size++ {
+		s.charge(noon, "k", sized(100, size), 1) // the error of a size too many would end the test
+	}
+}
+
 // ownClock charges without a time. The clock is the backend's, so it is only compared with itself.
 func ownClock(s *subject) {
 	r := per(s, 3, 3600)

@@ -22,9 +22,11 @@ var (
 	stateSource string
 	//go:embed retry.lua
 	retrySource string
+	//go:embed quick.lua
+	quickSource string
 	//go:embed limit.lua
 	limitSource string
-	source      = storedSource + stateSource + retrySource + limitSource
+	source      = storedSource + stateSource + retrySource + quickSource + limitSource
 )
 
 // Backend implements [ratelimit.Backend] on Redis. It is safe for concurrent use.
@@ -49,10 +51,14 @@ func Open(address string, o Options) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newBackend(client, o), nil
+}
+
+func newBackend(client redis.UniversalClient, o Options) *Backend {
 	b := &Backend{o: o, client: client, script: redis.NewScript(source)}
 	_, b.cluster = client.(*redis.ClusterClient)
 	b.queue = queue{run: b.pipeline, workers: max(1, o.Conns/2)}
-	return b, nil
+	return b
 }
 
 // Close ends the connections once the calls under way have ended. Later calls fail.

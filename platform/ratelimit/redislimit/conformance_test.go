@@ -1,6 +1,7 @@
 package redislimit_test
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
@@ -19,8 +20,22 @@ func TestRedis(t *testing.T) {
 	t.Parallel()
 	testenv.Redis(t) // skips here, with the reason, rather than in every case
 	ratelimittest.Run(t, open, ratelimittest.Features{
-		Touched: func(b ratelimit.Backend) int64 { return b.(*redislimit.Backend).Touched() },
+		Touched: func(b ratelimit.Backend) int64 { return b.(*prefixed).Touched() },
+		Bytes: func(b ratelimit.Backend, key string) int64 {
+			p := b.(*prefixed)
+			n, err := connect(t, p.address).MemoryUsage(context.Background(), p.prefix+"{"+key+"}"+key, 0).Result()
+			if err != nil {
+				t.Error(err)
+			}
+			return n
+		},
 	})
+}
+
+// prefixed is a backend that tells where its keys are.
+type prefixed struct {
+	*redislimit.Backend
+	address, prefix string
 }
 
 func TestVectors(t *testing.T) {
@@ -39,7 +54,7 @@ func TestVectors(t *testing.T) {
 func open(t testing.TB) ratelimit.Backend {
 	t.Helper()
 	address, prefix := testenv.Redis(t)
-	return openAt(t, address, redislimit.Options{Prefix: prefix, Keep: 48 * time.Hour, Timeout: patient})
+	return &prefixed{openAt(t, address, redislimit.Options{Prefix: prefix, Keep: 48 * time.Hour, Timeout: patient}), address, prefix}
 }
 
 func openAt(t testing.TB, address string, o redislimit.Options) *redislimit.Backend {

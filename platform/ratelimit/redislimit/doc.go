@@ -3,7 +3,7 @@
 // # What is stored
 //
 // A key is one hash. Field "h" is the head of the port and, while the key has one bucket size, the leaf cell that was charged last:
-// for most calls the one field to be read and written. Fields "<bucket size>:<level>:<index>" are the other cells, in the port's
+// for most calls the one field to be read and written, and most charges patch it where it changes (quick.lua). Fields "<bucket size>:<level>:<index>" are the other cells, in the port's
 // stored form. The hash expires by itself a horizon and a sixteenth after its head last noted a use, which it does when a sixteenth has
 // passed. The ids of its adjustments are a sorted set, which lasts a horizon longer than the last of them. [Backend.Sweep]
 // has nothing to do. Memory is as the port says; cells beyond the horizon go when a new cell of the middle

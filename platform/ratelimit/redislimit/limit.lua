@@ -102,6 +102,16 @@ for i = 1, rule_count do
   rules[i] = {size = size, horizon = max(longest + size, keep), windows = windows, plans = {}, daily = daily ~= 0 and #windows}
 end
 
+-- Heads by key: as they were found, and as charges that went the short way left them, each with the time of the last one and the
+-- horizon, if the expiry is to be set.
+local heads, patched, patched_at, renewed = {}, {}, {}, {}
+
+local function head_of(k)
+  if patched[k] then return patched[k] end
+  if heads[k] == nil then heads[k] = call('HGET', KEYS[k], 'h') end
+  return heads[k]
+end
+
 -- state_of opens a key once for all calls of the run, with the cells that a plan reads besides the leaf.
 local states, opened = {}, {}
 
@@ -109,8 +119,8 @@ local function state_of(k, plan)
   local s = states[k]
   if s then return s end
   local key, rest = KEYS[k], plan.rest
-  if #rest == 0 then
-    s = open(key, call('HGET', key, 'h'), plan.rule.size, plan.way)
+  if #rest == 0 or heads[k] ~= nil then
+    s = open(key, head_of(k), plan.rule.size, plan.way)
   else
     local found = call('HMGET', key, 'h', unpack(rest))
     s = open(key, found[1], plan.rule.size, plan.way)
@@ -119,8 +129,22 @@ local function state_of(k, plan)
       if cells[rest[i]] == nil then cells[rest[i]] = decode(found[i + 1]) end
     end
   end
+  if patched[k] then
+    s.changed_at, s.head_dirty, s.refresh = patched_at[k], true, renewed[k]
+    patched[k] = nil
+  end
   states[k], opened[#opened + 1] = s, s
   return s
+end
+
+-- quickly charges a key by the short way, and returns whether that could be done.
+local function quickly(k, p, own, now, n)
+  if states[k] or #p.rest > 0 then return false end
+  local head, horizon = quick(head_of(k), p, own, now, n)
+  if not head then return false end
+  patched[k], patched_at[k] = head, now
+  if not own then renewed[k] = horizon end
+  return true
 end
 
 -- settle puts into the cells what calls under the plan were charged together.
@@ -180,44 +204,55 @@ end
 -- Calls are decided one after the other, as if each had come alone; what they changed is stored once. Everything is decided
 -- before anything of a call changes.
 local replies, clock = {''}, nil
-local S, R, N = {}, {}, {}
+local S, R, N, K = {}, {}, {}, {}
 for _ = 1, call_count do
   local now, dry, items
   now, dry, items, at = read('<dBB', data, at)
-  local own, latest = now < 0, 0
+  local own, latest, first = now < 0, 0, #replies
   if own then
     clock = clock or server_time()
     now = clock
   end
   for i = 1, items do
-    local r, k
-    N[i], r, k, at = read('<dHH', data, at)
+    local r
+    N[i], r, K[i], at = read('<dHH', data, at)
     R[i] = rules[r]
-    S[i] = state_of(k, plan_of(R[i], now))
-    latest = max(latest, S[i].head[CLOCK])
   end
-  if own and latest > now then now = latest end
-  local admitted, first = true, #replies
-  for i = 1, items do
-    local s, p = S[i], plan_of(R[i], now)
-    local exceeded = decide(s, p)
-    if not exceeded then
-      for j = 1, items do replies[first + j] = pack('<Bdddd', 255, now, 0, 0, 0) end
-      admitted = false
-      break
-    end
-    local daily = p.rule.daily
-    replies[first + i] = pack('<Bdddd', exceeded, now, s.counts[1], daily and s.counts[daily] or 0, s.retry or 0)
-    admitted = admitted and exceeded == 0
-  end
-  if admitted and dry == 0 then
+  if items == 1 and dry == 0 and quickly(K[1], plan_of(R[1], now), own, now, N[1]) then
+    local daily = R[1].daily
+    replies[first + 1] = pack('<Bdddd', 0, now, counted[1], daily and counted[daily] or 0, 0)
+  else
     for i = 1, items do
-      local s = S[i]
-      if now ~= clock then s.refresh = true end
-      if own and now > s.head[CLOCK] then s.head[CLOCK], s.head_dirty = now, true end
-      charge(s, N[i])
+      S[i] = state_of(K[i], plan_of(R[i], now))
+      latest = max(latest, S[i].head[CLOCK])
+    end
+    if own and latest > now then now = latest end
+    local admitted = true
+    for i = 1, items do
+      local s, p = S[i], plan_of(R[i], now)
+      local exceeded = decide(s, p)
+      if not exceeded then
+        for j = 1, items do replies[first + j] = pack('<Bdddd', 255, now, 0, 0, 0) end
+        admitted = false
+        break
+      end
+      local daily = p.rule.daily
+      replies[first + i] = pack('<Bdddd', exceeded, now, s.counts[1], daily and s.counts[daily] or 0, s.retry or 0)
+      admitted = admitted and exceeded == 0
+    end
+    if admitted and dry == 0 then
+      for i = 1, items do
+        local s = S[i]
+        if now ~= clock then s.refresh = true end
+        if own and now > s.head[CLOCK] then s.head[CLOCK], s.head_dirty = now, true end
+        charge(s, N[i])
+      end
     end
   end
+end
+for k, head in pairs(patched) do
+  call('HSET', KEYS[k], 'h', head)
+  if renewed[k] then expire(KEYS[k], renewed[k]) end
 end
 for _, s in ipairs(opened) do
   settle(s)

@@ -25,21 +25,10 @@ func (b *Backend) Dump(ctx context.Context, key string) (ratelimit.Counts, error
 	if _, err := pipe.Exec(ctx); err != nil {
 		return ratelimit.Counts{}, failed("dump", err)
 	}
-	state := ratelimit.NewState(0, nil)
-	for name, data := range fields.Val() {
-		if name == "h" {
-			continue
-		}
-		if err := state.PutRow(name, []byte(data)); err != nil {
-			return ratelimit.Counts{}, failed("dump", err)
-		}
+	c, err := countsOf(key, fields.Val())
+	if err != nil {
+		return ratelimit.Counts{}, failed("dump", err)
 	}
-	if head, ok := fields.Val()["h"]; ok { // last: the leaf in it is newer than the field of its name
-		if err := putHead(state, []byte(head)); err != nil {
-			return ratelimit.Counts{}, failed("dump", err)
-		}
-	}
-	c := state.Counts(key)
 	for _, id := range ids.Val() {
 		name, ok := id.Member.(string)
 		if !ok {
@@ -48,6 +37,25 @@ func (b *Backend) Dump(ctx context.Context, key string) (ratelimit.Counts, error
 		c.Adjusted = append(c.Adjusted, ratelimit.Adjusted{ID: name, Until: int64(id.Score)})
 	}
 	return c, nil
+}
+
+// countsOf reads the fields of a key's hash.
+func countsOf(key string, fields map[string]string) (ratelimit.Counts, error) {
+	state := ratelimit.NewState(0, nil)
+	for name, data := range fields {
+		if name == "h" {
+			continue
+		}
+		if err := state.PutRow(name, []byte(data)); err != nil {
+			return ratelimit.Counts{}, err
+		}
+	}
+	if head, ok := fields["h"]; ok { // last: the leaf in it is newer than the field of its name
+		if err := putHead(state, []byte(head)); err != nil {
+			return ratelimit.Counts{}, err
+		}
+	}
+	return state.Counts(key), nil
 }
 
 // putHead puts a stored head, and the leaf in it, which stored.lua describes.

@@ -70,10 +70,15 @@ func connect(address string, o Options) (redis.UniversalClient, error) {
 	if err != nil || scheme == "unix" {
 		return nil, invalid
 	}
+	o.apply(c)
+	return redis.NewClient(c), nil
+}
+
+// apply makes the options those of a client of one server.
+func (o Options) apply(c *redis.Options) {
 	c.ContextTimeoutEnabled, c.MaxRetries, c.DialerRetries = true, -1, 1
 	c.ReadTimeout, c.WriteTimeout, c.DialTimeout = o.Timeout, o.Timeout, o.DialTimeout
 	c.PoolSize, c.PoolTimeout = o.Conns, o.Timeout
-	return redis.NewClient(c), nil
 }
 
 // tag is the hash tag of a key, which decides its shard. A brace within would end it early, so braces are replaced.

@@ -1,9 +1,11 @@
 package redislimit
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,6 +40,7 @@ func TestCallsOfARunAreDecidedAsIfAlone(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(4, 11))
 	clock := float64(time.Date(2026, 3, 4, 23, 50, 0, 0, time.UTC).UnixMilli())
+	names := map[string]struct{}{}
 	for group := range 150 {
 		clock += float64(random.IntN(90_000))
 		var batch []*call
@@ -56,7 +59,8 @@ func TestCallsOfARunAreDecidedAsIfAlone(t *testing.T) {
 				if key == 3 {
 					rule = rules[random.IntN(len(rules))]
 				}
-				c.keys = append(c.keys, fmt.Sprintf("{all}%d-%d", key, group/10))
+				name := fmt.Sprintf("{all}%d-%d", key, group/10)
+				c.keys, names[name] = append(c.keys, name), struct{}{}
 				c.items = append(c.items, ratelimit.Item{Key: "", Rule: rule, N: n})
 			}
 			batch = append(batch, c)
@@ -78,6 +82,28 @@ func TestCallsOfARunAreDecidedAsIfAlone(t *testing.T) {
 				}
 			}
 		}
+	}
+	for name := range names {
+		wantSame(t, together, alone, name)
+	}
+}
+
+// wantSame compares all that is stored of a key, also its bucket sizes: a call that charged nothing leaves none.
+func wantSame(t *testing.T, together, alone *Backend, name string) {
+	t.Helper()
+	var dumped [2]ratelimit.Counts
+	for i, b := range []*Backend{together, alone} {
+		fields, err := b.client.HGetAll(t.Context(), b.o.Prefix+name).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if dumped[i], err = countsOf(name, fields); err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(dumped[i].Sizes, func(a, b ratelimit.SizeUse) int { return cmp.Compare(a.Size, b.Size) })
+	}
+	if d := dumped[0].Difference(dumped[1], 0); d != "" || !slices.Equal(dumped[0].Sizes, dumped[1].Sizes) {
+		t.Errorf("%s: %s; sizes %v together, %v alone", name, d, dumped[0].Sizes, dumped[1].Sizes)
 	}
 }
 

@@ -156,6 +156,8 @@ local function see(s, now, size)
   live[#live + 1] = size
   live[#live + 1] = now
   s.head_dirty, s.refresh = true, true
+  s.asked = s.asked or {}
+  s.asked[size] = true
   for bucket, n in pairs(buckets) do
     local way = path(size, bucket)
     mark(s, way[1], put(s, way, n))
@@ -171,6 +173,7 @@ local function write(s, now, size, horizon, bucket, way, n)
   if n < 0 and not s.negative then s.negative, s.head_dirty = true, true end
   if horizon > head[HORIZON] then head[HORIZON], s.head_dirty, s.refresh = horizon, true, true end
   local series = find(s, size)
+  if s.asked and s.asked[size] then s.asked[size], head[series + 1] = nil, now end
   if now - head[series + 1] > floor(head[HORIZON] / 16) then head[series + 1], s.head_dirty, s.refresh = now, true, true end
   s.changed_at = now
   local open_leaf = s.leaf
@@ -194,6 +197,21 @@ local function write(s, now, size, horizon, bucket, way, n)
   end
 end
 
+-- unask gives up the sizes that calls of the run only asked with: a question must not cost the key one of its sizes.
+local function unask(s)
+  local head, kept = s.head, {unpack(s.head, 1, SERIES - 1)}
+  for i = SERIES, #head, 2 do
+    if not s.asked[head[i]] then
+      insert(kept, head[i])
+      insert(kept, head[i + 1])
+    end
+  end
+  s.head, s.head_dirty = kept, true
+  for field in pairs(s.dirty or {}) do
+    if s.asked[tonumber(string.match(field, '^%d+'))] then s.dirty[field] = nil end
+  end
+end
+
 -- prune drops the cells that lie beyond the horizon.
 local function prune(s)
   local old = {}
@@ -207,9 +225,12 @@ local function prune(s)
   for from = 1, #old, 1000 do call('HDEL', s.key, unpack(old, from, min(from + 999, #old))) end
 end
 
+local function expire(key, horizon) call('PEXPIRE', key, format('%.0f', horizon + floor(horizon / 16))) end
+
 -- store writes what changed. A key lives on for a horizon and a sixteenth from when its head last noted a use, which it
 -- does when a sixteenth has passed: so the expiry need not be set by each charge.
 local function store(s)
+  if s.asked and next(s.asked) then unask(s) end
   if s.dirty then
     local args = {'h', head_encode(s)}
     local n = 2
@@ -222,8 +243,5 @@ local function store(s)
     call('HSET', s.key, 'h', head_encode(s))
   end
   if s.prune then prune(s) end
-  if s.refresh then
-    local horizon = s.head[HORIZON]
-    call('PEXPIRE', s.key, format('%.0f', horizon + floor(horizon / 16)))
-  end
+  if s.refresh then expire(s.key, s.head[HORIZON]) end
 end

@@ -11,7 +11,7 @@ local FAN, TOP, DAY, MAX_SERIES = 32, 2, 86400000, 8
 local SPAN = {[0] = 1, FAN, FAN * FAN, FAN * FAN * FAN} -- buckets under a child of a level
 local HORIZON, CLOCK, SERIES = 2, 3, 4 -- places in a head: flags, horizon, clock, then the size and use of each series
 local floor, max, min, abs, format, rep = math.floor, math.max, math.min, math.abs, string.format, string.rep
-local byte, insert, pack, read, call = string.byte, table.insert, struct.pack, struct.unpack, redis.call
+local byte, sub, insert, pack, read, call = string.byte, string.sub, table.insert, struct.pack, struct.unpack, redis.call
 local touched = 0
 
 local function index(bucket, level) return floor(bucket / SPAN[level + 1]) end

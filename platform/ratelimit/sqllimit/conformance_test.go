@@ -29,6 +29,7 @@ func TestPostgres(t *testing.T) {
 func run(t *testing.T, open func(testing.TB) ratelimit.Backend) {
 	ratelimittest.Run(t, open, ratelimittest.Features{
 		Touched: func(b ratelimit.Backend) int64 { return b.(*backend).Touched() },
+		Bytes:   func(b ratelimit.Backend, key string) int64 { return b.(*backend).bytes(t, key) },
 		Rows:    func(b ratelimit.Backend) int { return b.(*backend).rows(t) },
 	})
 }
@@ -63,6 +64,16 @@ func (b *backend) rows(t *testing.T) (count int) {
 		t.Fatal(err)
 	}
 	return count
+}
+
+// bytes are those of a key's columns, for each row.
+func (b *backend) bytes(t *testing.T, key string) (sum int64) {
+	t.Helper()
+	query := b.db.Dialect.SQL("SELECT SUM(LENGTH(key) + LENGTH(cell) + LENGTH(data) + 8) FROM ratelimit_cells WHERE key = $1")
+	if err := b.db.R.QueryRow(query, key).Scan(&sum); err != nil {
+		t.Fatal(err)
+	}
+	return sum
 }
 
 func openSQLite(t testing.TB) ratelimit.Backend {

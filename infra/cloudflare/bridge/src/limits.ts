@@ -60,6 +60,10 @@ export async function limits(request: Request, url: URL, binding: string, verb: 
     }
   } catch (thrown) {
     if (reason(thrown).includes("limit config:")) throw new Problem(400, "invalid", reason(thrown));
+    // In the words of the runtime. Nothing was done.
+    if (reason(thrown).includes("does not implement the method")) {
+      throw new Problem(501, "unsupported", `the objects of ${binding} have no ${verb}: that needs a binding of the class RateLimitObject`);
+    }
     throw thrown;
   }
   throw new Problem(404, "not_found", "no such path");

@@ -1,9 +1,9 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "./env";
+import { Ledger } from "./limit_ledger";
 import { ruleOf } from "./limit_rule";
 import type { Charge, Correction, Counts, Decided, Decision, LimitConfig, LimitResult, Rule } from "./limit_rule";
-import { day, decide, first, span } from "./limit_window";
-import type { Bucket } from "./limit_window";
+import { day, decide, span } from "./limit_window";
 
 /** What is known of a key beside its buckets. */
 interface Head {
@@ -23,8 +23,11 @@ const mostSizes = 8;
  * cleared away never changes an answer: the longest window that was ever asked for stays. An alarm clears what nobody asks for any more.
  */
 export class RateLimitObject extends DurableObject<Env> {
+  /** How many rows all calls so far have read, and statements they have made. */
+  protected touched = 0;
   readonly #sql: SqlStorage;
   readonly #heads = new Map<string, Head>();
+  readonly #ledger = new Ledger((key) => this.#rows(key));
   #alarmed = false;
   /** When an alarm is wanted that is not yet set, in milliseconds from now; 0 for none. */
   #sweepIn = 0;
@@ -107,7 +110,7 @@ export class RateLimitObject extends DurableObject<Env> {
   resetLimit(key: string): void {
     this.#sql.exec("DELETE FROM buckets WHERE key = ?", key);
     this.#sql.exec("DELETE FROM heads WHERE key = ?", key);
-    this.#heads.delete(key);
+    this.#forget(key);
   }
 
   /** All that is known of a key. */
@@ -115,7 +118,7 @@ export class RateLimitObject extends DurableObject<Env> {
     const head = this.#head(key);
     return {
       key, horizon: head.horizon, clock: head.clock, sizes: head.sizes,
-      buckets: this.#sql.exec<{ start: number; count: number }>("SELECT start, count FROM buckets WHERE key = ? ORDER BY start", key).toArray(),
+      buckets: this.#rows(key),
       adjusted: this.#sql.exec<{ id: string; until: number }>("SELECT id, until FROM corrected WHERE key = ?", key).toArray(),
     };
   }
@@ -141,7 +144,7 @@ export class RateLimitObject extends DurableObject<Env> {
 
   /** Clears what no window reaches any more, and comes back while anything is left. */
   override async alarm(): Promise<void> {
-    this.#heads.clear();
+    this.#forgetAll();
     const now = Date.now();
     this.#sql.exec("DELETE FROM buckets WHERE start < ?1 - (SELECT horizon FROM heads WHERE heads.key = buckets.key)", now);
     this.#sql.exec("DELETE FROM heads WHERE NOT EXISTS (SELECT 1 FROM buckets WHERE buckets.key = heads.key)");
@@ -167,22 +170,14 @@ export class RateLimitObject extends DurableObject<Env> {
       this.#sweepIn = 0;
       return result;
     } catch (thrown) {
-      this.#heads.clear(); // they may say what was rolled back
+      this.#forgetAll(); // it may be what was rolled back
       throw thrown;
     }
   }
 
-  #decide(now: number, charge: Charge, head: Head): Decision {
-    const { key, rule } = charge;
+  #decide(now: number, { key, rule }: Charge, head: Head): Decision {
     this.#see(now, rule.size, head);
-    const from = (Math.min(first(now, span(rule), rule.size), rule.calendar ? Math.floor(Math.floor(now / day) * day / rule.size) : Infinity)) * rule.size;
-    const buckets: Bucket[] = [];
-    for (const { start, count } of this.#sql.exec<{ start: number; count: number }>(
-      "SELECT start, count FROM buckets WHERE key = ? AND start >= ? AND start <= ? ORDER BY start", key, from, now,
-    )) {
-      if (start % rule.size === 0) buckets.push({ index: start / rule.size, count });
-    }
-    return decide(now, rule, buckets);
+    return decide(now, rule, this.#ledger.buckets(key, rule.size));
   }
 
   /** Makes a bucket size one of the key's, of which there are few. */
@@ -209,14 +204,36 @@ export class RateLimitObject extends DurableObject<Env> {
     }
     this.#heads.set(key, head);
     this.#sql.exec("DELETE FROM buckets WHERE key = ? AND start < ?", key, now - horizon);
+    this.#ledger.add(key, start, n);
+    this.#ledger.drop(key, now - horizon);
+    this.touched += 2;
     this.#sweepIn = Math.max(this.#sweepIn, horizon);
   }
 
+  /** What is known of a key beside its buckets, to be changed by a call: only #add makes that the key's. */
   #head(key: string): Head {
     const known = this.#heads.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) return { ...known, sizes: known.sizes.map((use) => ({ ...use })) };
+    this.touched++;
     const [row] = this.#sql.exec<{ horizon: number; clock: number; sizes: string }>("SELECT horizon, clock, sizes FROM heads WHERE key = ?", key).toArray();
     if (row === undefined) return { horizon: 0, clock: 0, stored: -Infinity, sizes: [] };
     return { horizon: row.horizon, clock: row.clock, stored: row.clock, sizes: JSON.parse(row.sizes) as Head["sizes"] };
+  }
+
+  /** The stored buckets of a key. */
+  #rows(key: string): { start: number; count: number }[] {
+    const rows = this.#sql.exec<{ start: number; count: number }>("SELECT start, count FROM buckets WHERE key = ? ORDER BY start", key).toArray();
+    this.touched += 1 + rows.length;
+    return rows;
+  }
+
+  #forget(key: string): void {
+    this.#heads.delete(key);
+    this.#ledger.forget(key);
+  }
+
+  #forgetAll(): void {
+    this.#heads.clear();
+    this.#ledger.clear();
   }
 }

@@ -1,4 +1,4 @@
-// The bridge with limits that tell how many rows they store.
+// The bridge with limits that tell how many rows they store and have touched.
 import bridge, { RateLimitObject as Limits } from "../src/index";
 import type { Env } from "../src/env";
 
@@ -11,13 +11,22 @@ export class RateLimitObject extends Limits {
     ).toArray();
     return row?.n ?? 0;
   }
+
+  work(): number {
+    return this.touched;
+  }
 }
 
 export default {
   async fetch(request: Request, env: Env): Promise<Response> {
     const url = new URL(request.url);
-    if (url.pathname !== "/rows") return bridge.fetch(request, env);
-    const objects = (env as unknown as { RATE_LIMITS: DurableObjectNamespace<RateLimitObject> }).RATE_LIMITS;
-    return Response.json(await objects.getByName(url.searchParams.get("key") ?? "").rows());
+    const object = (env as unknown as { RATE_LIMITS: DurableObjectNamespace<RateLimitObject> }).RATE_LIMITS.getByName(url.searchParams.get("key") ?? "");
+    switch (url.pathname) {
+      case "/rows":
+        return Response.json(await object.rows());
+      case "/touched":
+        return Response.json(await object.work());
+    }
+    return bridge.fetch(request, env);
   },
 } satisfies ExportedHandler<Env>;

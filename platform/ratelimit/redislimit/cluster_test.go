@@ -9,10 +9,74 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"vibesdk-gcp/internal/testenv"
 	"vibesdk-gcp/platform/ratelimit"
 	"vibesdk-gcp/platform/ratelimit/redislimit"
 )
+
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	s := testenv.NewRedisServer(t, "--cluster-enabled", "yes")
+	makeCluster(t, connect(t, s.URL()), s.Address())
+	address := strings.Replace(s.URL(), "redis://", "redis+cluster://", 1)
+	b := openAt(t, address, redislimit.Options{Timeout: patient})
+	take := func(b ratelimit.Backend, keys ...string) error {
+		var items []ratelimit.Item
+		for _, key := range keys {
+			items = append(items, item(t, key, 100, 1))
+		}
+		_, err := b.Take(t.Context(), noon, items, false)
+		return err
+	}
+	one := []string{ratelimit.Key("llmCalls", "user:1"), ratelimit.Key("appCreation", "user:1")}
+	if err := take(b, one...); err != nil {
+		t.Errorf("two limits of one identifier: %v", err)
+	}
+	for n := range 50 {
+		if err := take(b, ratelimit.Key("llmCalls", fmt.Sprint("ip:{", n))); err != nil {
+			t.Errorf("one key: %v", err)
+		}
+	}
+	other := append([]string{ratelimit.Key("llmCalls", "user:2")}, one...)
+	if err := take(b, other...); !errors.Is(err, ratelimit.ErrApart) {
+		t.Errorf("two identifiers: %v, want ErrApart", err)
+	}
+	if got := count(t, b, item(t, one[0], 100, 1)); got != 1 {
+		t.Errorf("%v charges were counted, want 1: what is refused charges nothing", got)
+	}
+	together := openAt(t, address, redislimit.Options{Timeout: patient, OneShard: true, Prefix: "one:"})
+	if err := take(together, other...); err != nil {
+		t.Errorf("two identifiers on one shard: %v", err)
+	}
+	a := ratelimit.Adjustment{ID: "i", Key: one[0], Rule: item(t, "", 100, 1).Rule, Bucket: noon.UnixMilli() / 10_000, Delta: -1}
+	if err := b.Adjust(t.Context(), noon, a); err != nil {
+		t.Errorf("Adjust: %v", err)
+	}
+}
+
+// makeCluster gives a lone server all slots, and the address to announce.
+func makeCluster(t *testing.T, admin *redis.Client, address string) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(
+		admin.ConfigSet(t.Context(), "cluster-announce-ip", host).Err(),
+		admin.ConfigSet(t.Context(), "cluster-announce-port", port).Err(),
+		admin.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(admin.ClusterInfo(t.Context()).Val(), "cluster_state:ok") {
+		if t.Context().Err() != nil {
+			t.Fatal(t.Context().Err())
+		}
+	}
+}
 
 // TestClusterOfTwo lists and moves keys that are on two servers.
 func TestClusterOfTwo(t *testing.T) {
