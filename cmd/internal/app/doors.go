@@ -39,7 +39,7 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 			Letters: p.letters,
 			Limits:  p.limits, LimitCalls: c.Limit.API,
 			Sources: p.sources, SourcesURL: p.sourcesURL,
-			PreviewURL: previewURL(c.PreviewDomain, addr), PollEvery: c.pollEvery(),
+			PreviewURL: previewURL(c.PreviewDomain, addr),
 			Runner: gateway.RunnerOptions{
 				TemplatesURL: c.Runner.TemplatesURL, Wait: c.Runner.Wait, Apps: p.routes, AppURL: appURL(c.AppDomain, addr),
 			},
@@ -50,13 +50,10 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 				MaxSockets: c.Agent.MaxSockets, MaxSessionSockets: c.Agent.MaxSessionSockets,
 				Host: agentHost(c),
 			},
-			VibeSDK: gateway.VibeSDKOptions{JWTSecret: c.VibeSDK.JWTSecret},
-			Ready:   p.db.R.PingContext,
-			Metrics: p.telemetry.Metrics,
-			Logger:  p.log, MeterProvider: p.telemetry.Meter, TracerProvider: p.telemetry.Tracer,
-		}
-		if c.SandboxBackend == "cloudrun" { // each look is calls of Cloud Run, which are counted; builds upload what they print as often
-			o.LogEvery = 1500 * time.Millisecond
+			VibeSDK:  gateway.VibeSDKOptions{JWTSecret: c.VibeSDK.JWTSecret},
+			Ready:    p.db.R.PingContext,
+			LogEvery: c.logEvery(), Metrics: p.telemetry.Metrics,
+			Logger: p.log, MeterProvider: p.telemetry.Meter, TracerProvider: p.telemetry.Tracer,
 		}
 		if o.Console, err = openConsole(c, p, roles); err != nil {
 			return nil, err
@@ -68,9 +65,9 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 	return d, nil
 }
 
-// pollEvery is how often a sandbox that is followed is looked at. On this machine that is a stat; on Cloud Run each look is several calls,
-// which are counted and paid, and a build's log is there every second or so.
-func (c Config) pollEvery() time.Duration {
+// logEvery is how often a log that is followed is looked at. On this machine that is a stat; on Cloud Run each look is several calls, which are
+// counted and paid, and a build's log is there every second or so.
+func (c Config) logEvery() time.Duration {
 	if c.SandboxBackend == "cloudrun" && !c.CloudRun.Fake {
 		return time.Second
 	}
