@@ -37,6 +37,7 @@ func TestPollersAnswer(t *testing.T) {
 	})
 	const request, n = "GET / HTTP/1.1\r\nHost: raw.localhost\r\n\r\n", 200
 	conn, in := l.open(request)
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute)) // a busy machine takes its time
 	l.want(in, http.StatusOK, "ok")
 	before := l.lane.Asides()
 	for range n {
@@ -165,6 +166,7 @@ func (l *laneWorld) converse(random *rand.Rand, requests int) {
 	for requests > 0 {
 		conn, in := l.open("")
 		for alive := true; alive && requests > 0; {
+			_ = conn.SetDeadline(time.Now().Add(2 * time.Minute)) // a busy machine takes its time
 			var asked []script
 			var heads []bool
 			for range 1 + random.IntN(3) {
