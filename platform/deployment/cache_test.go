@@ -114,9 +114,10 @@ func TestWhatIsInUseIsLoadedAhead(t *testing.T) {
 	t.Parallel()
 	route := deployment.Preview{SandboxID: "sbx-a", Token: tokenA, Fence: 1, Endpoint: "127.0.0.1:4000"}
 	synctest.Test(t, func(t *testing.T) {
-		took := 100 * time.Millisecond
+		var took atomic.Int64 // a time.Duration
+		took.Store(int64(100 * time.Millisecond))
 		slow := &slowDriver{route: route, wait: func(context.Context) error {
-			time.Sleep(took)
+			time.Sleep(time.Duration(took.Load()))
 			return nil
 		}}
 		table := deployment.NewTable(slow, deployment.Options{})
@@ -143,7 +144,7 @@ func TestWhatIsInUseIsLoadedAhead(t *testing.T) {
 
 		// A slower one is waited for, but not before the second is over.
 		time.Sleep(200 * time.Millisecond) // the load that was begun took half of it
-		took = time.Second
+		took.Store(int64(time.Second))
 		for _, wait := range []time.Duration{600 * time.Millisecond, 199 * time.Millisecond} {
 			time.Sleep(wait)
 			if err := ask(); err != nil {

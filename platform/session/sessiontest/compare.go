@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"vibesdk-gcp/platform/session"
@@ -37,10 +38,13 @@ func wrongCommitConflicts(w *world) {
 	w.commit(two, after(w.load(two, "s", nil), texts{session.PartState: "4"}))
 }
 
-// oneOfTwoCommitsWins lets handles commit on the same state at once, with parts small and large.
+// oneOfTwoCommitsWins lets handles commit on the same state at once, with parts small and large. A store may give a commit up, as the emulator of Firestore
+// does on a busy machine when it waits too long for a lock: what became of it is seen in what is stored.
 func oneOfTwoCommitsWins(w *world) {
 	handles := []session.Driver{w.open(), w.open(), w.open()}
-	for round := range 12 {
+	const rounds = 12
+	givenUp := 0
+	for round := range rounds {
 		id := fmt.Sprint("race-", round)
 		size := 10
 		if round%3 == 2 {
@@ -51,7 +55,7 @@ func oneOfTwoCommitsWins(w *world) {
 			base = w.commit(handles[0], beginning(id, texts{session.PartState: "0", session.PartTables: text(99, size)}))
 		}
 		nexts := make([]*session.Record, len(handles))
-		wins := make([]bool, len(handles))
+		errs := make([]error, len(handles))
 		var group sync.WaitGroup
 		for i, d := range handles {
 			mine := texts{session.PartState: text(uint64(i), size), allParts[1+i]: fmt.Sprint(i)}
@@ -62,25 +66,39 @@ func oneOfTwoCommitsWins(w *world) {
 			}
 			nexts[i].Version = int64(100 + i)
 			group.Go(func() {
-				_, err := d.Commit(w.Context(), nexts[i])
-				wins[i] = err == nil
-				if err != nil && !errors.Is(err, session.ErrConflict) {
-					w.Errorf("round %d: commit of %d: %v, want nil or ErrConflict", round, i, err)
-				}
+				_, errs[i] = d.Commit(w.Context(), nexts[i])
 			})
 		}
 		group.Wait()
 		winner := -1
-		for i, won := range wins {
-			if won && winner >= 0 {
+		for i, err := range errs {
+			switch {
+			case errors.Is(err, session.ErrUnavailable):
+				stored, err := handles[0].Load(w.Context(), id, nil)
+				if errors.Is(err, session.ErrNotFound) || err == nil && difference(nexts[i], stored) != "" {
+					continue
+				}
+				if err != nil {
+					w.Fatalf("round %d: load: %v", round, err)
+				}
+			case errors.Is(err, session.ErrConflict):
+				continue
+			case err != nil:
+				w.Fatalf("round %d: commit of %d: %v, want nil or ErrConflict", round, i, err)
+			}
+			if winner >= 0 {
 				w.Fatalf("round %d: %d and %d both won", round, winner, i)
 			}
-			if won {
-				winner = i
-			}
+			winner = i
 		}
 		if winner < 0 {
-			w.Fatalf("round %d: nobody won", round)
+			if !slices.ContainsFunc(errs, func(err error) bool { return errors.Is(err, session.ErrUnavailable) }) {
+				w.Fatalf("round %d: nobody won", round)
+			}
+			if givenUp++; givenUp > rounds/2 {
+				w.Fatalf("the store gave %d of %d rounds up: %v", givenUp, rounds, errs)
+			}
+			continue
 		}
 		for _, d := range handles {
 			w.same("what the winner stored", nexts[winner], w.load(d, id, base))
