@@ -20,7 +20,7 @@ func startCaddy(b *testing.B, upstream string) program {
 	if !ok {
 		return program{}
 	}
-	address, dir := freeAddress(b), b.TempDir()
+	address, dir := testenv.Address(b), b.TempDir()
 	config := filepath.Join(dir, "Caddyfile")
 	if err := os.WriteFile(config, fmt.Appendf(nil, `{
 	admin off
@@ -43,19 +43,6 @@ http://:%[1]s {
 		b.Fatal(err)
 	}
 	return startProxy(b, address, binary, "run", "--adapter", "caddyfile", "--config", config)
-}
-
-func freeAddress(b *testing.B) string {
-	b.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(b.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	address := ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		b.Fatal(err)
-	}
-	return address
 }
 
 // startProxy starts a program that will listen at address.
@@ -90,7 +77,7 @@ func startNginx(b *testing.B, upstream string) program {
 	if err != nil {
 		return program{}
 	}
-	address, dir := freeAddress(b), b.TempDir()
+	address, dir := testenv.Address(b), b.TempDir()
 	config := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(config, fmt.Appendf(nil, `
 daemon off; pid %[1]s/pid; error_log stderr crit; worker_processes auto;

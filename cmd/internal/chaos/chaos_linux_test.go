@@ -113,7 +113,7 @@ func TestChaosOnPostgres(t *testing.T) {
 		"LIMIT_BACKEND": "redis", "REDIS_URL": "redis://" + w.network.to(t, "Redis", redis.Address()), "SESSION_BACKEND": "postgres",
 		"SANDBOXD": testenv.Program(t, "sandboxd", "crashpoint,faults"),
 	})
-	front, side := freeAddress(t), freeAddress(t)
+	front, side := testenv.Address(t), testenv.Address(t)
 	w.gateways, w.routers = []string{front}, []string{side}
 	own := func(more map[string]string) map[string]string {
 		env := map[string]string{"DATA_DIR": t.TempDir()}

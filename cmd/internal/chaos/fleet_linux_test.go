@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -243,15 +242,4 @@ func (f *fleet) lives(of string) (n int) {
 		}
 	}
 	return n
-}
-
-// freeAddress returns an address at which nothing listens. Programs keep theirs over their lives.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

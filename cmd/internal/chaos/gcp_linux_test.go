@@ -52,13 +52,13 @@ func TestChaosOnGoogleCloud(t *testing.T) {
 		return env
 	}
 	for n := range 2 {
-		door := freeAddress(t)
+		door := testenv.Address(t)
 		w.gateways = append(w.gateways, door)
 		w.fleet.add(fmt.Sprint("gateway", n), base, own(map[string]string{"LISTEN": door}), "gateway")
 		w.fleet.add(fmt.Sprint("statewriter", n), base, own(nil), "statewriter")
 		w.fleet.add(fmt.Sprint("sandboxrunner", n), base, own(nil), "sandboxrunner")
 	}
-	side := freeAddress(t)
+	side := testenv.Address(t)
 	w.routers = []string{side}
 	w.fleet.add("router", base, own(map[string]string{"LISTEN": side}), "router", "deadletters")
 	w.fleet.add("callbackrunner", base, own(nil), "callbackrunner")
