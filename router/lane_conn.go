@@ -349,7 +349,7 @@ func (h *handedConn) SyscallConn() (syscall.RawConn, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// ended is a context for looking up what is remembered: whatever would have to wait gives up at once.
+// endedContext is one for looking up what is remembered: whatever would have to wait gives up at once.
 var endedContext = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

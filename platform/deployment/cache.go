@@ -103,12 +103,14 @@ func (c *cache[V]) fly(key string, f *flight[V], started time.Time) {
 	}
 	delete(c.flights, key)
 	// The age counts from before the read, or the promise about freshness would stretch by its duration.
+	good := c.fresh
 	switch {
-	case f.err == nil:
-		c.store(key, entry[V]{f.value, nil, started.Add(c.fresh), started.Add(c.fresh - c.fresh/4)})
 	case errors.Is(f.err, ErrNotFound):
-		c.store(key, entry[V]{f.value, f.err, started.Add(c.absent), started.Add(c.absent - c.absent/4)})
+		good = c.absent
+	case f.err != nil:
+		return
 	}
+	c.store(key, entry[V]{f.value, f.err, started.Add(good), started.Add(good - good/4)})
 }
 
 // store makes room first. Entries live for a second, so which one goes hardly matters: a few arbitrary ones are

@@ -65,13 +65,13 @@ func openDoors(c Config, p *provider, roles []Role, addr net.Addr) (d *doors, er
 	return d, nil
 }
 
-// logEvery is how often a log that is followed is looked at. On this machine that is a stat; on Cloud Run each look is several calls, which are
-// counted and paid, and a build's log is there every second or so.
+// logEvery is how often a log that is followed is looked at; 0 is the gateway's own pace. On this machine a look is a stat; on Cloud Run it is several
+// calls, which are counted and paid, and a build's log is there every second or so.
 func (c Config) logEvery() time.Duration {
 	if c.SandboxBackend == "cloudrun" && !c.CloudRun.Fake {
 		return time.Second
 	}
-	return 50 * time.Millisecond
+	return 0
 }
 
 // agentHost is what the gateway leaves to the agent host.
